@@ -74,7 +74,7 @@ export function exitCodeOf(code: ErrorCode): number {
 
 export interface ErrorDetails {
   /** The next command to type, or the next thing to do; one line. */
-  hint?: string;
+  hint?: string | undefined;
   cause?: unknown;
   /** For RATE_LIMITED and other codes with status 75: whole seconds until it is worth trying again. */
   retryAfterSeconds?: number;

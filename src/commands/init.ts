@@ -1,0 +1,117 @@
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { Context } from '../context.ts';
+import { projectName } from '../manifest/schema.ts';
+import { parseSource } from '../manifest/source.ts';
+import { loadTrust } from '../manifest/trust-file.ts';
+import { parseSigningKey } from '../security/signing-keys.ts';
+import { throwIo, writeFileAtomic } from '../store/files.ts';
+import { activeKey, type KeyRole } from '../store/keyring.ts';
+import { createKey, readKeyring } from './keys-access.ts';
+import { trustWithRecord } from './lock.ts';
+import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+
+const TEMPLATE = (
+  project: string,
+): string => `# What may run here. \`ax sign\` turns this file into ax.lock, and \`ax run\` runs what ax.lock says.
+version: 1
+project: ${project}
+expires: 90d
+tasks:
+  hello:
+    title: Say hello
+    run: [echo, hello from ax]
+`;
+
+/** `ax init [dir]`: what is there already stays as it is. */
+export async function init(
+  context: Context,
+  dir: string | undefined,
+  options: GlobalOptions,
+): Promise<number> {
+  const root = resolve(context.cwd, dir ?? '.');
+  try {
+    mkdirSync(root, { recursive: true });
+  } catch (error) {
+    throwIo(`make the folder ${root}`, error);
+  }
+  const folder = realpathSync(root);
+  const steps: { what: string; state: 'made' | 'kept' }[] = [];
+  const manifest = join(folder, 'ax.yaml');
+  if (existsSync(manifest)) {
+    steps.push({ what: 'ax.yaml', state: 'kept' });
+  } else {
+    writeFileAtomic(manifest, TEMPLATE(suggestProject(folder)), 0o644);
+    steps.push({ what: 'ax.yaml', state: 'made' });
+  }
+  const { project } = parseSource(readFileSync(manifest), 'ax.yaml');
+  steps.push({ what: '.ax/ in .gitignore', state: ignoreStore(folder) ? 'made' : 'kept' });
+
+  const session = await openSession({ ...context, cwd: folder }, options);
+  await withStore(session, (database) => {
+    for (const role of ['signing', 'receipt', 'host'] as const satisfies readonly KeyRole[]) {
+      const existing = activeKey(readKeyring(session), role);
+      const { kid } = existing ?? createKey(session, database, { role, change: 'generate' });
+      steps.push({ what: `${role} key ${kid}`, state: existing === undefined ? 'made' : 'kept' });
+    }
+  });
+  steps.push({
+    what: `trust for ${project}`,
+    state: (await trustOwnKey(session, project)) ? 'made' : 'kept',
+  });
+
+  const { output } = session;
+  for (const { what, state } of steps) {
+    output.line(
+      state === 'made' ? `${output.style.green('made')}  ${what}` : `${output.style.dim('kept')}  ${what}`,
+    );
+  }
+  output.line(`\nnext: ${output.style.bold('ax sign')}, then ${output.style.bold('ax run hello')}`);
+  output.document({ schema: 'ax.init/1', root: folder, project, steps });
+  return 0;
+}
+
+/** Trusts this machine's own signing key for a project that nobody is trusted for yet. */
+export async function trustOwnKey(session: Session, project: string): Promise<boolean> {
+  const trust = loadTrust(session.context, session.home);
+  const signing = activeKey(readKeyring(session), 'signing');
+  if (trust.has(project) || signing === undefined || session.context.env.AX_TRUST !== undefined) return false;
+  const key = parseSigningKey(signing.jwk, signing.kid);
+  const extended = new Map(trust).set(project, { threshold: 1, keys: [key], minVersion: 1 });
+  await trustWithRecord(session, extended, { change: 'add', project, kid: key.kid, threshold: 1 });
+  return true;
+}
+
+/** @returns false when the store is ignored already */
+function ignoreStore(folder: string): boolean {
+  const path = join(folder, '.gitignore');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (/^\/?\.ax\/?$/m.test(text)) return false;
+  const separator = text === '' || text.endsWith('\n') ? '' : '\n';
+  writeFileAtomic(path, `${text}${separator}.ax/\n`, 0o644);
+  return true;
+}
+
+function suggestProject(folder: string): string {
+  const candidates = [packageName(folder), basename(folder)];
+  for (const candidate of candidates) {
+    const name = (candidate ?? '')
+      .toLowerCase()
+      .replace(/^@/, '')
+      .replace(/[^a-z0-9._/-]+/g, '-')
+      .replace(/^[^a-z0-9]+/, '');
+    if (projectName.safeParse(name).success) return name;
+  }
+  return 'my-project';
+}
+
+function packageName(folder: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    return typeof parsed === 'object' && parsed !== null && 'name' in parsed
+      ? String(parsed.name)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,235 @@
+import type { Context } from '../context.ts';
+import { AxError } from '../errors.ts';
+import { loadTrust } from '../manifest/trust-file.ts';
+import { createSteps } from '../output/steps.ts';
+import { table } from '../output/table.ts';
+import { parseReceiptKey } from '../security/encryption-keys.ts';
+import { publicJwk } from '../security/jwk.ts';
+import { parseSigningKey } from '../security/signing-keys.ts';
+import { activeKey, KEY_ROLES, type KeyEntry, type KeyRole, type Keyring } from '../store/keyring.ts';
+import { countByKey } from '../store/receipts.ts';
+import { rewrapReceipts } from '../store/rotation.ts';
+import { createKey, readKeyring, type SigningAlgorithm } from './keys-access.ts';
+import { trustWithRecord } from './lock.ts';
+import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** How long a key of each role should stay in use (spec: security, T8). */
+const DUE_AFTER_DAYS: Readonly<Record<KeyRole, number>> = { signing: 45, host: 90, receipt: 90 };
+
+export interface KeyOptions extends GlobalOptions {
+  readonly role?: KeyRole;
+  readonly algorithm?: SigningAlgorithm;
+}
+
+/** `ax keys list`: never the private parts. */
+export async function listCommand(context: Context, options: GlobalOptions): Promise<number> {
+  const session = await openSession(context, options);
+  const keyring = readKeyring(session);
+  const opens = await withStore(session, (database) => countByKey(database));
+  const { output } = session;
+  const rows = keyring.map((entry) => ({
+    kid: entry.kid,
+    role: entry.role,
+    algorithm: entry.algorithm,
+    state: entry.state,
+    createdAt: new Date(entry.createdAt).toISOString(),
+    dueAt: new Date(entry.createdAt + DUE_AFTER_DAYS[entry.role] * DAY_MS).toISOString(),
+    receipts: opens.get(entry.kid) ?? 0,
+  }));
+  output.line(
+    table(
+      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'CREATED', 'DUE', 'RECEIPTS'],
+      rows.map((row) => [
+        row.kid,
+        row.role,
+        row.algorithm,
+        row.state,
+        row.createdAt.slice(0, 10),
+        row.dueAt.slice(0, 10),
+        row.role === 'receipt' ? String(row.receipts) : '',
+      ]),
+      output.style,
+    ),
+  );
+  const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
+  for (const row of overdue) output.warn(`the ${row.role} key is due: ax keys rotate --role ${row.role}`);
+  output.document({ schema: 'ax.keys.list/1', keys: rows });
+  return 0;
+}
+
+/** `ax keys generate`: the first key of a role; the next one is a rotation. */
+export async function generateCommand(context: Context, options: KeyOptions): Promise<number> {
+  const session = await openSession(context, options);
+  const role = options.role ?? 'signing';
+  const existing = activeKey(readKeyring(session), role);
+  if (existing !== undefined) {
+    throw new AxError('USAGE', `the keyring has a ${role} key already: ${existing.kid}`, {
+      hint: `ax keys rotate --role ${role}`,
+    });
+  }
+  const key = await withStore(session, (database) =>
+    createKey(session, database, { role, algorithm: algorithmFor(role, options), change: 'generate' }),
+  );
+  return reportKey(session, 'made', key);
+}
+
+/** `ax keys export [kid]`: the public key, for someone else's trust. */
+export async function exportCommand(
+  context: Context,
+  kid: string | undefined,
+  options: KeyOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  const keyring = readKeyring(session);
+  const entry =
+    kid === undefined
+      ? activeKey(keyring, options.role ?? 'signing')
+      : keyring.find((candidate) => candidate.kid.startsWith(kid));
+  if (entry === undefined)
+    throw new AxError('KEY_UNKNOWN', 'no such key in the keyring', { hint: 'ax keys list' });
+  const key = entry.algorithm === 'Ed25519' ? parseSigningKey(entry.jwk, entry.kid) : undefined;
+  if (key?.algorithm !== 'Ed25519') {
+    throw new AxError(
+      'KEY_UNKNOWN',
+      `key ${entry.kid} is a shared secret (${entry.algorithm}): it has no public part`,
+      {
+        hint: 'hand a shared secret over by a channel of your own, never by this command',
+      },
+    );
+  }
+  context.stdout.write(`${JSON.stringify(publicJwk(key))}\n`);
+  return 0;
+}
+
+/** `ax keys rotate`: a new key for a role; for the receipt key, every receipt of this store is re-wrapped. */
+export async function rotateCommand(context: Context, options: KeyOptions): Promise<number> {
+  const session = await openSession(context, options);
+  const role = options.role ?? 'receipt';
+  if (activeKey(readKeyring(session), role) === undefined) {
+    throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring to rotate`, {
+      hint: `ax keys generate --role ${role}`,
+    });
+  }
+  switch (role) {
+    case 'receipt':
+      return rotateReceiptKey(session);
+    case 'signing':
+      return rotateSigningKey(session, options);
+    case 'host': {
+      const key = await withStore(session, (database) =>
+        createKey(session, database, { role, change: 'rotate' }),
+      );
+      return reportKey(session, 'new', key);
+    }
+  }
+}
+
+/**
+ * First the new key, durably; then the store, in batches. Killed in between, both keys are in the keyring and
+ * every receipt opens. A rotation that was cut short is finished before another key is made.
+ */
+async function rotateReceiptKey(session: Session): Promise<number> {
+  const { output, context } = session;
+  const steps = await createSteps(context, output);
+  const { key, rewrapped, resumed } = await withStore(session, (database) => {
+    const before = readKeyring(session);
+    const active = activeKey(before, 'receipt');
+    const opens = countByKey(database);
+    const unfinished =
+      active !== undefined &&
+      (opens.get(active.kid) ?? 0) > 0 &&
+      retired(before).some((k) => opens.has(k.kid));
+    const current =
+      unfinished && active !== undefined
+        ? active
+        : createKey(session, database, { role: 'receipt', change: 'rotate' });
+    const to = parseReceiptKey(current.jwk, current.kid);
+    const from = readKeyring(session)
+      .filter((entry) => entry.role === 'receipt' && entry.kid !== current.kid)
+      .map((entry) => parseReceiptKey(entry.jwk, entry.kid));
+    const done = rewrapReceipts(database, {
+      from,
+      to,
+      randomBytes: context.randomBytes,
+      onProgress: (count, total) => steps.update(`re-wrapping receipts: ${count} of ${total}`),
+    });
+    return { key: current, rewrapped: done, resumed: unfinished };
+  });
+  steps.done();
+  output.line(
+    `${output.style.green(resumed ? 'finished' : 'new')}  receipt key ${key.kid}; ${rewrapped} receipt(s) re-wrapped`,
+  );
+  output.note(
+    'The old key stays in the keyring for receipts elsewhere. Whoever has copied it and an old copy of the',
+  );
+  output.note('store can still read those receipts: rotation protects what is written from now on.');
+  output.document({ schema: 'ax.keys.rotate/1', role: 'receipt', kid: key.kid, rewrapped, resumed });
+  return 0;
+}
+
+function retired(keyring: Keyring): KeyEntry[] {
+  return keyring.filter((entry) => entry.role === 'receipt' && entry.state === 'retired');
+}
+
+async function rotateSigningKey(session: Session, options: KeyOptions): Promise<number> {
+  const { output, context, home } = session;
+  const old = activeKey(readKeyring(session), 'signing');
+  const algorithm = options.algorithm ?? (old?.algorithm === 'HS256' ? 'hmac' : 'ed25519');
+  const key = await withStore(session, (database) =>
+    createKey(session, database, { role: 'signing', algorithm, change: 'rotate' }),
+  );
+  const signer = parseSigningKey(key.jwk, key.kid);
+  const joined: string[] = [];
+  const left: string[] = [];
+  if (context.env.AX_TRUST === undefined) {
+    for (const [project, entry] of loadTrust(context, home)) {
+      if (!entry.keys.some((trusted) => trusted.kid === old?.kid)) continue;
+      // Above 1, old and new key in one hand would count as two people.
+      if (entry.threshold > 1) {
+        left.push(project);
+        continue;
+      }
+      const trust = new Map(loadTrust(context, home)).set(project, {
+        ...entry,
+        keys: [...entry.keys, signer],
+      });
+      await trustWithRecord(session, trust, { change: 'add', project, kid: key.kid, threshold: 1 });
+      joined.push(project);
+    }
+  }
+  output.line(`${output.style.green('new')}  signing key ${key.kid}`);
+  for (const project of joined) output.line(`     trusted for ${project}, beside the old one`);
+  for (const project of left) {
+    output.warn(
+      `${project} wants several signers: replace the old key with ax trust remove and ax trust add`,
+    );
+  }
+  output.note('What the old key signed still verifies. Sign ax.lock with the new one: ax sign');
+  output.document({
+    schema: 'ax.keys.rotate/1',
+    role: 'signing',
+    kid: key.kid,
+    trustedFor: joined,
+    resign: true,
+  });
+  return 0;
+}
+
+function algorithmFor(role: KeyRole, options: KeyOptions): SigningAlgorithm {
+  if (role !== 'signing' && options.algorithm !== undefined) {
+    throw new AxError('USAGE', `--algorithm is for signing keys, not for ${role} keys`, {
+      hint: `ax keys generate --role ${role}`,
+    });
+  }
+  return options.algorithm ?? 'ed25519';
+}
+
+function reportKey({ output }: Session, verb: string, key: KeyEntry): number {
+  output.line(`${output.style.green(verb)}  ${key.role} key ${key.kid} (${key.algorithm})`);
+  output.document({ schema: 'ax.keys.generate/1', kid: key.kid, role: key.role, algorithm: key.algorithm });
+  return 0;
+}
+
+/** commander's check of `--role`. */
+export const ROLE_CHOICES: readonly string[] = KEY_ROLES;

@@ -1,0 +1,166 @@
+import { StringDecoder } from 'node:string_decoder';
+import type { Context } from '../context.ts';
+import { createLineSplitter, neutralizeWorkflowCommands, visible } from '../output/escape.ts';
+import { errorShape, type Output } from '../output/output.ts';
+import { createSteps } from '../output/steps.ts';
+import type { Report } from '../runtime/attempt.ts';
+import type { RunResult } from '../runtime/supervisor.ts';
+import { formatDuration } from '../security/duration.ts';
+
+export interface RunReporter {
+  report(report: Report): void;
+  /** The last word: what came of it all. */
+  end(result: RunResult): void;
+}
+
+export interface RunReportOptions {
+  readonly quiet: boolean;
+  /** More than one task will run, so a line needs to say whose it is. */
+  readonly several: boolean;
+}
+
+const SCHEMA = 'ax.run/1';
+const MAX_LINE_BYTES = 16 * 1024;
+
+/**
+ * Tells the user what a run does: NDJSON with --json, otherwise the tasks' lines as they come. Output of a task
+ * is untrusted text: what would move a cursor, or command a CI, is shown and not done.
+ */
+export async function createRunReporter(
+  context: Context,
+  output: Output,
+  options: RunReportOptions,
+): Promise<RunReporter> {
+  return output.json ? jsonReporter(output) : peopleReporter(context, output, options);
+}
+
+function jsonReporter(output: Output): RunReporter {
+  // A character may be split between two chunks.
+  const decoders = new Map<string, StringDecoder>();
+  const decode = (key: string, chunk: Buffer): string => {
+    const decoder = decoders.get(key) ?? new StringDecoder('utf8');
+    decoders.set(key, decoder);
+    return decoder.write(chunk);
+  };
+  return {
+    report(report) {
+      switch (report.type) {
+        case 'event': {
+          const { runId, task, event, fromState, toState } = report;
+          const at = new Date(report.at).toISOString();
+          output.document({ schema: SCHEMA, type: 'event', runId, task, event, fromState, toState, at });
+          return;
+        }
+        case 'output': {
+          const { runId, task, stream, chunk } = report;
+          const text = decode(`${runId} ${stream}`, chunk);
+          if (text !== '') output.document({ schema: SCHEMA, type: 'output', runId, task, stream, text });
+          return;
+        }
+        case 'started':
+        case 'finished':
+          return;
+      }
+    },
+    end(result) {
+      output.document(resultDocument(result));
+    },
+  };
+}
+
+/** The last line of `ax run --json`. */
+export function resultDocument({ outcome, exitCode, runs, error }: RunResult) {
+  return {
+    schema: SCHEMA,
+    type: 'result',
+    outcome,
+    exitCode,
+    runs: runs.map(({ error: _, ...run }) => run),
+    ...(error === null ? {} : { error: errorShape(error) }),
+  };
+}
+
+async function peopleReporter(
+  context: Context,
+  output: Output,
+  { quiet, several }: RunReportOptions,
+): Promise<RunReporter> {
+  const steps = await createSteps(context, output);
+  const inActions = context.env.GITHUB_ACTIONS === 'true';
+  const prefixed = several || (!context.stdoutIsTerminal && !quiet);
+  const splitters = new Map<string, ReturnType<typeof createLineSplitter>>();
+  const started = new Map<string, number>();
+  const timer = setInterval(() => showProgress(), 1000).unref();
+
+  const writeLine = (stream: 'stdout' | 'stderr', task: string, line: string): void => {
+    const shown = visible(line.replaceAll('\t', '    '));
+    const text = inActions ? neutralizeWorkflowCommands(shown) : shown;
+    const prefix = prefixed ? `${output.style.cyan(visible(task))} | ` : '';
+    steps.done();
+    context[stream].write(`${prefix}${text}\n`);
+  };
+
+  const splitterOf = (runId: string, task: string, stream: 'stdout' | 'stderr') => {
+    const key = `${runId} ${stream}`;
+    const existing = splitters.get(key);
+    if (existing !== undefined) return existing;
+    const made = createLineSplitter({ maxLineBytes: MAX_LINE_BYTES }, (line) =>
+      writeLine(stream, task, line),
+    );
+    splitters.set(key, made);
+    return made;
+  };
+
+  function showProgress(): void {
+    const tasks = [...started].map(
+      ([task, at]) =>
+        `${visible(task)} ${formatDuration(Math.floor((context.monotonic() - at) / 1000) * 1000)}`,
+    );
+    if (tasks.length > 0 && !quiet) steps.update(tasks.join(', '));
+  }
+
+  return {
+    report(report) {
+      switch (report.type) {
+        case 'started':
+          started.set(report.task, context.monotonic());
+          showProgress();
+          return;
+        case 'event':
+          if (output.verbose) {
+            output.note(
+              `ax: ${visible(report.task)}: ${report.event}: ${report.fromState} -> ${report.toState}`,
+            );
+          }
+          return;
+        case 'output':
+          splitterOf(report.runId, report.task, report.stream).push(report.chunk);
+          return;
+        case 'finished': {
+          const { runId, task, outcome, durationMs, receiptId, exitCode } = report.result;
+          splitterOf(runId, task, 'stdout').end();
+          splitterOf(runId, task, 'stderr').end();
+          started.delete(task);
+          steps.done();
+          if (quiet) return;
+          const { errorStyle } = output;
+          const verdict = outcome === 'completed' ? errorStyle.green(outcome) : errorStyle.red(outcome);
+          const status = outcome === 'failed' ? ` with status ${exitCode}` : '';
+          output.note(
+            `ax: ${visible(task)} ${verdict}${status} in ${formatDuration(durationMs)}, receipt ${receiptId}`,
+          );
+          return;
+        }
+      }
+    },
+    end(result) {
+      clearInterval(timer);
+      steps.done();
+      if (quiet) return;
+      for (const run of result.runs) {
+        if (run.outcome === 'skipped')
+          output.note(`ax: ${visible(run.task)} ${output.errorStyle.yellow('skipped')}`);
+      }
+    },
+  };
+}

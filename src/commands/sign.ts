@@ -1,0 +1,216 @@
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import { AxError } from '../errors.ts';
+import { describeChanges } from '../manifest/changes.ts';
+import { compile } from '../manifest/compile.ts';
+import { readIntroduction } from '../manifest/first-contact.ts';
+import { type Manifest, manifestSchema } from '../manifest/schema.ts';
+import { parseSource } from '../manifest/source.ts';
+import { loadTrust } from '../manifest/trust-file.ts';
+import { MANIFEST_PAYLOAD_TYPE, readEnvelope, verifyManifest } from '../manifest/verify.ts';
+import { visible } from '../output/escape.ts';
+import { confirm } from '../output/prompt.ts';
+import { canonicalJson } from '../security/canonical.ts';
+import { sha256Hex } from '../security/digest.ts';
+import type { Envelope } from '../security/dsse.ts';
+import { addSignature, serializeEnvelope, signEnvelope } from '../security/dsse-sign.ts';
+import { decodeUtf8, parseJson } from '../security/json.ts';
+import { parseSigningKey, type SigningKey } from '../security/signing-keys.ts';
+import { appendAudit } from '../store/audit.ts';
+import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
+import { requireKey } from '../store/keyring.ts';
+import { highestVersionSeen } from '../store/versions.ts';
+import { trustOwnKey } from './init.ts';
+import { readKeyring } from './keys-access.ts';
+import { type Lock, readLock } from './lock.ts';
+import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
+
+export interface SignOptions extends GlobalOptions {
+  readonly add?: boolean;
+  readonly key?: string;
+  readonly yes?: boolean;
+}
+
+/** `ax sign`: `ax.yaml` becomes `ax.lock`, or with `--add` the lock gets one more signature. */
+export async function sign(context: Context, options: SignOptions): Promise<number> {
+  const session = await openSession(context, options);
+  const key = signingKey(session, options.key);
+  return options.add === true ? coSign(session, key, options) : signAnew(session, key, options);
+}
+
+async function signAnew(session: Session, key: SigningKey, options: SignOptions): Promise<number> {
+  const { context, output, home } = session;
+  const root = requireRoot(session);
+  const sourceBytes = readFileIfPresent(join(root, 'ax.yaml'));
+  if (sourceBytes === null) {
+    throw new AxError('MANIFEST_MISSING', `no ax.yaml in ${root}`, { hint: 'ax init' });
+  }
+  const source = parseSource(sourceBytes, 'ax.yaml');
+  const previous = readPrevious(session, root);
+  const manifest = compile({
+    source,
+    sourceBytes,
+    roots: { root, searchPath: context.env.PATH ?? '' },
+    version: Math.max(previous.version, highestVersionSeen(home.versionsDir, source.project)) + 1,
+    now: context.now(),
+  });
+  const changes = previous.manifest === null ? [] : describeChanges(previous.manifest, manifest);
+  if (previous.exists) {
+    for (const change of previous.manifest === null ? [previous.problem] : changes)
+      output.note(visible(change));
+    if (previous.manifest !== null && changes.length === 0)
+      output.note('nothing changed but version and dates');
+    await requireYes(
+      session,
+      options,
+      `Sign version ${manifest.version} of ${manifest.project}?`,
+      'ax sign --yes',
+    );
+  }
+  const envelope = signEnvelope(MANIFEST_PAYLOAD_TYPE, Buffer.from(canonicalJson(manifest)), [key]);
+  await writeLock(session, root, envelope, manifest, key);
+  const trusted = await trustOwnKey(session, manifest.project);
+  if (trusted)
+    output.note(`trusting ${key.kid} for ${manifest.project} on this machine: it is the first to sign it`);
+  return report(session, root, envelope, manifest, changes);
+}
+
+async function coSign(session: Session, key: SigningKey, options: SignOptions): Promise<number> {
+  const { output } = session;
+  const lock = readLock(session);
+  const envelope = readEnvelope(lock.bytes).value;
+  const payload = parseJson(decodeUtf8(envelope.payload, 'ax.lock payload'), 'ax.lock payload');
+  const manifest = manifestSchema.parse(payload);
+  output.note(
+    `version ${manifest.version} of ${visible(manifest.project)}, valid until ${manifest.expiresAt}`,
+  );
+  for (const [name, task] of Object.entries(manifest.tasks)) {
+    output.note(`  ${visible(name)}: ${visible(task.shell ?? (task.run ?? []).join(' '))}`);
+  }
+  await requireYes(session, options, `Add your signature with ${key.kid}?`, 'ax sign --add --yes');
+  const extended = addSignature(envelope, key);
+  await writeLock(session, lock.root, extended, manifest, key);
+  return report(session, lock.root, extended, manifest, []);
+}
+
+function signingKey(session: Session, kid: string | undefined): SigningKey {
+  const keyring = readKeyring(session);
+  if (kid === undefined) {
+    const entry = requireKey(keyring, 'signing');
+    return parseSigningKey(entry.jwk, entry.kid);
+  }
+  const matches = keyring.filter((entry) => entry.role === 'signing' && entry.kid.startsWith(kid));
+  const [entry, second] = matches;
+  if (entry === undefined || second !== undefined) {
+    const found = entry === undefined ? 'none' : 'several';
+    throw new AxError('KEY_UNKNOWN', `expected one signing key that begins with "${kid}", found ${found}`, {
+      hint: 'ax keys list',
+    });
+  }
+  return parseSigningKey(entry.jwk, entry.kid);
+}
+
+interface Previous {
+  readonly exists: boolean;
+  readonly manifest: Manifest | null;
+  readonly version: number;
+  readonly problem: string;
+}
+
+/** The signed version that this one follows, as far as it can be believed. */
+function readPrevious({ context, home }: Session, root: string): Previous {
+  const bytes = readFileIfPresent(join(root, 'ax.lock'));
+  if (bytes === null) return { exists: false, manifest: null, version: 0, problem: '' };
+  // Expiry and an older version are why one signs again; signatures are what a comparison needs.
+  const verification = verifyManifest(bytes, {
+    trust: loadTrust(context, home),
+    now: context.now(),
+    highestVersionSeen: () => 0,
+  });
+  if (verification.ok) {
+    const { manifest } = verification.verified;
+    return { exists: true, manifest, version: manifest.version, problem: '' };
+  }
+  if (verification.error.code === 'MANIFEST_EXPIRED') {
+    const claimed = readIntroduction(bytes)?.claimed ?? null;
+    return {
+      exists: true,
+      manifest: claimed,
+      version: claimed?.version ?? 0,
+      problem: verification.error.message,
+    };
+  }
+  const problem = `the ax.lock that is here cannot be compared: ${verification.error.message}`;
+  return { exists: true, manifest: null, version: readIntroduction(bytes)?.claimed.version ?? 0, problem };
+}
+
+async function requireYes(
+  session: Session,
+  options: SignOptions,
+  question: string,
+  command: string,
+): Promise<void> {
+  if (options.yes === true) return;
+  if (session.context.interactive && !session.output.json && (await confirm(session.context, question)))
+    return;
+  throw new AxError('CONFIRMATION_REQUIRED', 'nothing was signed: it takes a yes', { hint: command });
+}
+
+async function writeLock(
+  session: Session,
+  root: string,
+  envelope: Envelope,
+  manifest: Manifest,
+  key: SigningKey,
+): Promise<void> {
+  const { context } = session;
+  await withStore(session, (database) =>
+    database.write(() => {
+      appendAudit(database, context.now(), {
+        type: 'manifest.sign',
+        runId: null,
+        actor: context.actor,
+        data: {
+          project: manifest.project,
+          version: manifest.version,
+          digest: sha256Hex(envelope.payload),
+          kid: key.kid,
+        },
+      });
+      writeFileAtomic(join(root, 'ax.lock'), serializeEnvelope(envelope), 0o644);
+    }),
+  );
+}
+
+/** Says what was signed, and whether it is enough to run. */
+function report(
+  session: Session,
+  root: string,
+  envelope: Envelope,
+  manifest: Manifest,
+  changes: readonly string[],
+): number {
+  const { context, output, home } = session;
+  const lock: Lock = { root, bytes: Buffer.from(serializeEnvelope(envelope)) };
+  const verification = verifyManifest(lock.bytes, {
+    trust: loadTrust(context, home),
+    now: context.now(),
+    highestVersionSeen: () => 0,
+  });
+  const tasks = Object.keys(manifest.tasks);
+  output.line(
+    `${output.style.green('signed')}  ${manifest.project} version ${manifest.version}: ${tasks.length} task(s), ` +
+      `${manifest.dependencies.length} dependency digest(s), valid until ${manifest.expiresAt.slice(0, 10)}`,
+  );
+  if (!verification.ok) output.warn(`not runnable here yet: ${verification.error.message}`);
+  output.document({
+    schema: 'ax.sign/1',
+    project: manifest.project,
+    version: manifest.version,
+    digest: sha256Hex(envelope.payload),
+    keyids: envelope.signatures.map((signature) => signature.keyid),
+    changes,
+    runnable: verification.ok,
+  });
+  return 0;
+}

@@ -1,0 +1,225 @@
+import { resolve } from 'node:path';
+import type { Context } from '../context.ts';
+import { AxError } from '../errors.ts';
+import { readIntroduction } from '../manifest/first-contact.ts';
+import { projectName } from '../manifest/schema.ts';
+import { checkKeys, type ProjectTrust, parseTrust, serializeTrust, type Trust } from '../manifest/trust.ts';
+import { loadTrust } from '../manifest/trust-file.ts';
+import { confirm } from '../output/prompt.ts';
+import { table } from '../output/table.ts';
+import { decodeUtf8, parseJson } from '../security/json.ts';
+import { parseSigningKey, parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
+import { readFileIfPresent } from '../store/files.ts';
+import { readKeyring } from './keys-access.ts';
+import { readLock, trustWithRecord } from './lock.ts';
+import { type GlobalOptions, openSession, type Session } from './session.ts';
+
+export interface TrustAddOptions extends GlobalOptions {
+  readonly key?: string;
+  readonly threshold?: number;
+  readonly minVersion?: number;
+}
+
+/** `ax trust list`. */
+export async function listCommand(context: Context, options: GlobalOptions): Promise<number> {
+  const session = await openSession(context, options);
+  const trust = loadTrust(context, session.home);
+  const { output } = session;
+  const projects = [...trust].map(([project, { threshold, keys, minVersion }]) => ({
+    project,
+    threshold,
+    minVersion,
+    keys: keys.map(({ kid, algorithm }) => ({ kid, algorithm })),
+  }));
+  output.line(
+    table(
+      ['PROJECT', 'NEEDS', 'KEY', 'ALGORITHM'],
+      projects.flatMap(({ project, threshold, keys }) =>
+        keys.map(({ kid, algorithm }) => [project, `${threshold} of ${keys.length}`, kid, algorithm]),
+      ),
+      output.style,
+    ),
+  );
+  output.document({ schema: 'ax.trust.list/1', projects });
+  return 0;
+}
+
+/** `ax trust add <project> [file]`: a key from a JWK file, from the keyring, or from ax.lock by its fingerprint. */
+export async function addCommand(
+  context: Context,
+  { project, file }: { project: string; file: string | undefined },
+  options: TrustAddOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  requireProjectName(project);
+  const key = findKey(session, file, options.key);
+  const trust = loadTrust(context, session.home);
+  const entry = trust.get(project);
+  const keys = [...(entry?.keys ?? []).filter((known) => known.kid !== key.kid), key];
+  const changed: ProjectTrust = {
+    threshold: options.threshold ?? entry?.threshold ?? 1,
+    minVersion: options.minVersion ?? entry?.minVersion ?? 1,
+    keys,
+  };
+  checkKeys(keys, changed.threshold, `projects.${project}`);
+  return save(session, new Map(trust).set(project, changed), { change: 'add', project, kid: key.kid });
+}
+
+/** `ax trust remove <project> [kid]`: one key, or the whole project. */
+export async function removeCommand(
+  context: Context,
+  { project, kid }: { project: string; kid: string | undefined },
+  options: GlobalOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  const trust = loadTrust(context, session.home);
+  const entry = trust.get(project);
+  if (entry === undefined) throw unknownProject(project);
+  const keys = kid === undefined ? [] : entry.keys.filter((key) => !key.kid.startsWith(kid));
+  if (keys.length === entry.keys.length) {
+    throw new AxError('KEY_UNKNOWN', `${project}: no trusted key begins with "${kid}"`, {
+      hint: 'ax trust list',
+    });
+  }
+  const changed = new Map(trust);
+  if (keys.length === 0) {
+    changed.delete(project);
+  } else {
+    checkKeys(keys, entry.threshold, `projects.${project}`);
+    changed.set(project, { ...entry, keys });
+  }
+  return save(session, changed, { change: 'remove', project, kid: kid ?? null });
+}
+
+/** `ax trust export [project]`: a trust file on stdout, for AX_TRUST or for another machine. */
+export async function exportCommand(
+  context: Context,
+  project: string | undefined,
+  options: GlobalOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  const trust = loadTrust(context, session.home);
+  const entry = project === undefined ? undefined : trust.get(project);
+  if (project !== undefined && entry === undefined) throw unknownProject(project);
+  const exported = project === undefined || entry === undefined ? trust : new Map([[project, entry]]);
+  const secret = [...exported].find(([, { keys }]) => keys.some((key) => key.algorithm === 'HS256'));
+  if (secret !== undefined) {
+    throw new AxError('TRUST_REFUSED', `${secret[0]} is trusted by a shared secret, which is not exported`, {
+      hint: 'hand a shared secret over by a channel of your own, or sign with ed25519 keys',
+    });
+  }
+  context.stdout.write(serializeTrust(exported));
+  return 0;
+}
+
+/**
+ * `ax trust import <file>`: adds projects that are not known here yet. One that is known is not replaced by a
+ * file: whoever could bring a file would decide who is trusted.
+ */
+export async function importCommand(
+  context: Context,
+  file: string,
+  options: GlobalOptions & { yes?: boolean },
+): Promise<number> {
+  const session = await openSession(context, options);
+  const { output } = session;
+  const imported = parseTrust(readNamed(context, file), file);
+  const trust = loadTrust(context, session.home);
+  const added: [string, ProjectTrust][] = [];
+  for (const [project, entry] of imported) {
+    const known = trust.get(project);
+    if (known === undefined) added.push([project, entry]);
+    else if (!sameTrust(known, entry)) {
+      throw new AxError('TRUST_REFUSED', `${project}: other keys are trusted for it here already`, {
+        hint: `change them one by one: ax trust add ${project} <key.jwk>, ax trust remove ${project} <kid>`,
+      });
+    }
+  }
+  for (const [project, { threshold, keys }] of added) {
+    output.note(`${project}: ${threshold} of ${keys.map((key) => key.kid).join(', ')}`);
+  }
+  if (added.length > 0 && options.yes !== true) {
+    const agreed = context.interactive && !output.json && (await confirm(context, 'Trust these keys?'));
+    if (!agreed) {
+      throw new AxError('CONFIRMATION_REQUIRED', 'nothing was imported: it takes a yes', {
+        hint: `ax trust import ${file} --yes`,
+      });
+    }
+  }
+  let changed: Trust = trust;
+  for (const [project, entry] of added) {
+    changed = new Map(changed).set(project, entry);
+    const { threshold } = entry;
+    await trustWithRecord(session, changed, { change: 'import', project, kid: null, threshold });
+  }
+  output.line(`${output.style.green('imported')}  ${added.length} project(s)`);
+  output.document({
+    schema: 'ax.trust.change/1',
+    change: 'import',
+    projects: added.map(([project]) => project),
+  });
+  return 0;
+}
+
+function findKey(session: Session, file: string | undefined, kid: string | undefined): VerificationKey {
+  if (file !== undefined) {
+    const key = parseVerificationKey(
+      parseJson(decodeUtf8(readNamed(session.context, file), file), file),
+      file,
+    );
+    if (kid === undefined || key.kid === kid) return key;
+    throw new AxError('KEY_UNKNOWN', `${file}: expected the key ${kid}, found ${key.kid}`, {
+      hint: 'this is not the key you compared; ask its owner again',
+    });
+  }
+  if (kid === undefined) {
+    throw new AxError('USAGE', 'expected a file with a public key, or --key with a fingerprint', {
+      hint: 'ax trust add <project> <key.jwk>',
+    });
+  }
+  const own = readKeyring(session).find((entry) => entry.role === 'signing' && entry.kid === kid);
+  if (own !== undefined) return parseSigningKey(own.jwk, own.kid);
+  const introduced = session.root === null ? null : readIntroduction(readLock(session).bytes);
+  const brought = introduced?.keys.find((key) => key.kid === kid);
+  if (brought !== undefined) return brought;
+  throw new AxError('KEY_UNKNOWN', `no key ${kid} in the keyring, nor one that signed the ax.lock here`, {
+    hint: 'give its file: ax trust add <project> <key.jwk>',
+  });
+}
+
+async function save(
+  session: Session,
+  trust: Trust,
+  change: { change: string; project: string; kid: string | null },
+): Promise<number> {
+  const { output } = session;
+  const entry = trust.get(change.project);
+  await trustWithRecord(session, trust, { ...change, threshold: entry?.threshold ?? 0 });
+  const now =
+    entry === undefined ? 'nobody' : `${entry.threshold} of ${entry.keys.map((key) => key.kid).join(', ')}`;
+  output.line(`${output.style.green('trusted')}  for ${change.project}: ${now}`);
+  output.document({ schema: 'ax.trust.change/1', ...change, projects: [change.project] });
+  return 0;
+}
+
+function readNamed(context: Context, file: string): Buffer {
+  const bytes = readFileIfPresent(resolve(context.cwd, file));
+  if (bytes !== null) return bytes;
+  throw new AxError('IO', `cannot read ${file}: no such file`, { hint: 'check the path' });
+}
+
+function sameTrust(a: ProjectTrust, b: ProjectTrust): boolean {
+  const one = (entry: ProjectTrust) => serializeTrust(new Map([['p', entry]]));
+  return one(a) === one(b);
+}
+
+function requireProjectName(project: string): void {
+  if (projectName.safeParse(project).success) return;
+  throw new AxError('USAGE', `expected a project name such as acme/web, found "${project.slice(0, 80)}"`, {
+    hint: 'it stands in ax.yaml under `project`',
+  });
+}
+
+function unknownProject(project: string): AxError {
+  return new AxError('PROJECT_UNKNOWN', `nobody is trusted for ${project}`, { hint: 'ax trust list' });
+}

@@ -1,0 +1,77 @@
+import { CommanderError } from 'commander';
+import { createContext } from './context.ts';
+import { AxError } from './errors.ts';
+import { describeError, errorDocument } from './output/output.ts';
+import { createStyle, wantsColor } from './output/style.ts';
+import { buildProgram } from './program.ts';
+import { VERSION } from './version.ts';
+
+/**
+ * Runs one command line. The only place where an error ends its way: as two lines for people, or with --json
+ * as one document.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const context = createContext();
+  // A reader that has gone away (`ax receipts list | head`) is not a failure of ours.
+  for (const stream of [context.stdout, context.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  const separator = argv[0] === 'run' ? argv.indexOf('--') : -1;
+  let exitCode = 0;
+  const program = buildProgram(context, {
+    version: VERSION,
+    passThrough: separator < 0 ? [] : argv.slice(separator + 1),
+    onExit: (code) => {
+      exitCode = code;
+    },
+  });
+  const json = argv.includes('--json');
+  try {
+    for (const command of [
+      program,
+      ...program.commands,
+      ...program.commands.flatMap((sub) => sub.commands),
+    ]) {
+      command.exitOverride();
+      // commander's own message would come beside ours.
+      command.configureOutput({ writeErr: () => {} });
+    }
+    await program.parseAsync(separator < 0 ? argv : argv.slice(0, separator), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const refusal = explain(error, argv);
+    if (json) {
+      context.stdout.write(`${JSON.stringify(errorDocument(refusal))}\n`);
+    } else {
+      const color = argv.includes('--no-color') ? 'never' : 'auto';
+      const style = await createStyle(wantsColor(context, color, context.stderrIsTerminal));
+      context.stderr.write(`${describeError(refusal, style)}\n`);
+    }
+    if (refusal.code === 'INTERNAL' && context.env.AX_DEBUG === '1')
+      context.stderr.write(`${String(refusal.stack)}\n`);
+    return refusal.exitCode;
+  }
+}
+
+function explain(error: unknown, argv: readonly string[]): AxError {
+  if (error instanceof AxError) return error;
+  if (error instanceof CommanderError) {
+    const named = argv.filter((word) => /^[a-z]+$/.test(word)).slice(0, 2);
+    const message = error.message.replace(/^error: /, '');
+    const text = message === '(outputHelp)' ? 'expected a command, found none' : message;
+    return new AxError('USAGE', text.replace(/\n\(Did you mean/, ' (did you mean'), {
+      hint: `ax ${named.slice(0, 1).join(' ')} --help`.replace('  ', ' '),
+    });
+  }
+  return new AxError(
+    'INTERNAL',
+    `a defect in ax: ${error instanceof Error ? error.message : String(error)}`,
+    {
+      hint: 'please report it with what you typed; AX_DEBUG=1 shows where it happened',
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,122 @@
+import { posix } from 'node:path';
+import { AxError } from '../errors.ts';
+import { sha256Hex } from '../security/digest.ts';
+import { parseDuration } from '../security/duration.ts';
+import { type DependencyRoots, digestDependency } from './dependencies.ts';
+import { checkTasks } from './rules.ts';
+import {
+  type Dependency,
+  type DependencyDigest,
+  MANIFEST_SCHEMA,
+  type Manifest,
+  manifestSchema,
+  type Source,
+  type Task,
+} from './schema.ts';
+
+export interface CompileInput {
+  readonly source: Source;
+  readonly sourceBytes: Uint8Array;
+  readonly roots: DependencyRoots;
+  readonly version: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+const DEFAULT_VALIDITY = '90d';
+/** Files that ax itself rewrites: a digest of a folder that holds them would never hold. */
+const OWN_FILES = ['ax.lock', '.ax'];
+
+/**
+ * Turns `ax.yaml` into the payload to sign: paths normalised, every dependency digested. A command or rollback
+ * that is a file of the project is pinned whether or not it is listed: what runs is what was signed.
+ *
+ * @throws MANIFEST_INVALID, DEPENDENCY_CHANGED
+ */
+export function compile(input: CompileInput): Manifest {
+  const tasks = Object.fromEntries(
+    Object.entries(input.source.tasks).map(([name, task]) => [name, normalise(task)]),
+  );
+  checkTasks(tasks);
+  const digests = new Map<string, DependencyDigest>();
+  for (const dependency of Object.values(tasks).flatMap((task) => task.dependencies ?? [])) {
+    const key = dependencyKey(dependency);
+    if (!digests.has(key)) digests.set(key, digestDependency(dependency, input.roots).digest);
+  }
+  return manifestSchema.parse({
+    schema: MANIFEST_SCHEMA,
+    project: input.source.project,
+    version: input.version,
+    issuedAt: new Date(input.now).toISOString(),
+    expiresAt: new Date(
+      input.now + (parseDuration(input.source.expires ?? DEFAULT_VALIDITY) ?? 0),
+    ).toISOString(),
+    source: { path: 'ax.yaml', sha256: sha256Hex(input.sourceBytes) },
+    tasks,
+    policy: input.source.policy ?? {},
+    dependencies: [...digests.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest),
+  });
+}
+
+/** One name for a dependency wherever it is mentioned. */
+export function dependencyKey(dependency: Dependency): string {
+  return 'executable' in dependency ? `executable:${dependency.executable}` : `path:${dependency.path}`;
+}
+
+/** The digests that a task depends on. */
+export function pinnedFor(manifest: Manifest, task: Task): DependencyDigest[] {
+  const byKey = new Map(
+    manifest.dependencies.map((digest) => [
+      dependencyKey(digest.kind === 'executable' ? { executable: digest.path } : { path: digest.path }),
+      digest,
+    ]),
+  );
+  return (task.dependencies ?? []).map((dependency) => {
+    const digest = byKey.get(dependencyKey(dependency));
+    if (digest === undefined) {
+      throw new AxError(
+        'MANIFEST_INVALID',
+        `expected a digest for ${dependencyKey(dependency)}, found none in ax.lock`,
+        { hint: 'ax sign' },
+      );
+    }
+    return digest;
+  });
+}
+
+function normalise(task: Task): Task {
+  const cwd = normalPath(task.cwd ?? '.');
+  const listed = (task.dependencies ?? []).map((dependency) =>
+    'path' in dependency ? { path: normalPath(dependency.path) } : dependency,
+  );
+  const implied = [task.run, task.rollback].flatMap((argv) => {
+    const command = argv?.[0];
+    if (command === undefined || !command.includes('/') || command.startsWith('/')) return [];
+    return [{ path: normalPath(posix.join(cwd, command)) }];
+  });
+  const unique = new Map(
+    [...listed, ...implied].map((dependency) => [dependencyKey(dependency), dependency]),
+  );
+  for (const dependency of unique.values()) refuseOwnFiles(dependency);
+  return unique.size === 0 ? task : { ...task, dependencies: [...unique.values()] };
+}
+
+function normalPath(path: string): string {
+  return posix.normalize(path).replace(/(?<=.)\/+$/, '');
+}
+
+function refuseOwnFiles(dependency: Dependency): void {
+  if (!('path' in dependency)) return;
+  const { path } = dependency;
+  if (
+    path === '.' ||
+    path.startsWith('..') ||
+    OWN_FILES.some((own) => path === own || path.startsWith(`${own}/`))
+  ) {
+    throw new AxError(
+      'MANIFEST_INVALID',
+      `dependency ${path}: expected a file or folder inside the project that does not hold ${OWN_FILES.join(' or ')}`,
+      { hint: 'name the folders it needs one by one, then: ax sign' },
+    );
+  }
+}

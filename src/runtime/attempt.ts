@@ -1,0 +1,302 @@
+import type { Context } from '../context.ts';
+import { type AxError, isAxError } from '../errors.ts';
+import { checkDependencies, type DependencyFinding, type DependencyRoots } from '../manifest/dependencies.ts';
+import type { VerifiedManifest } from '../manifest/verify.ts';
+import { appendAudit } from '../store/audit.ts';
+import type { Database } from '../store/database.ts';
+import type { NewRun, OutcomeName, Supervisor } from '../store/runs.ts';
+import { type Child, type ChildEnd, startChild } from './child.ts';
+import { type ReadyCommand, readyCommand } from './command.ts';
+import { dispatch, type LiveRun } from './dispatcher.ts';
+import type { EventSource } from './events.ts';
+import type { OutputStream } from './executor.ts';
+import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
+import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
+import { openRun } from './new-run.ts';
+import { type End, failureOf, timedOut } from './outcome.ts';
+import type { Plan } from './plan.ts';
+import { digestArtifacts } from './products.ts';
+import type { EvidenceKeys } from './receipt.ts';
+import type { ReceiptFacts } from './statement.ts';
+
+/** What all attempts of one invocation share. */
+export interface Invocation {
+  readonly context: Context;
+  readonly database: Database;
+  readonly verified: VerifiedManifest;
+  readonly keys: EvidenceKeys;
+  readonly roots: DependencyRoots;
+  readonly traceId: string;
+  readonly supervisor: Supervisor;
+  /** Path of the socket on which cancel requests arrive. */
+  readonly channel: string | null;
+  readonly report: (report: Report) => void;
+}
+
+/** What an attempt tells while it goes on. */
+export type Report =
+  | { readonly type: 'started'; readonly runId: string; readonly task: string; readonly title: string }
+  | {
+      readonly type: 'event';
+      readonly runId: string;
+      readonly task: string;
+      readonly event: string;
+      readonly fromState: string;
+      readonly toState: string;
+      readonly at: number;
+    }
+  | {
+      readonly type: 'output';
+      readonly runId: string;
+      readonly task: string;
+      readonly stream: OutputStream;
+      /** Secrets are masked already. */
+      readonly chunk: Buffer;
+    }
+  | { readonly type: 'finished'; readonly result: AttemptResult };
+
+export interface AttemptResult {
+  readonly runId: string;
+  readonly task: string;
+  readonly outcome: OutcomeName;
+  readonly exitCode: number;
+  readonly receiptId: string;
+  readonly durationMs: number;
+  readonly error: AxError | null;
+}
+
+export interface CancelOrder {
+  readonly requestedBy: string;
+  readonly source: EventSource;
+  /** 130 for Ctrl-C and `ax cancel`, 128 + n for another signal. */
+  readonly exitCode: number;
+}
+
+export interface Attempt {
+  readonly run: LiveRun;
+  /** How long the confirmation of a cancel request is good for. */
+  readonly confirmWithinMs: number;
+  readonly result: Promise<AttemptResult>;
+  /** Gives the CancelRequest to the machine; true when that is what ends the run. */
+  cancel(order: CancelOrder): boolean;
+  /** Ends the child at once and leaves the rollback out; for the second Ctrl-C. */
+  force(): void;
+}
+
+const CLEAR: MachineContext = {
+  dependenciesReady: true,
+  guardVerdict: 'Allowed',
+  telemetryPending: false,
+  cancellationRequested: false,
+};
+
+type Facts = {
+  -readonly [K in
+    | 'before'
+    | 'after'
+    | 'materials'
+    | 'products'
+    | 'exit'
+    | 'output'
+    | 'rollback']: ReceiptFacts[K];
+};
+
+/**
+ * Starts one attempt at a task and drives its machine to an end. Each event is committed before what follows
+ * from it is done, and the receipt is on disk before the result is given.
+ *
+ * @throws STORE_FULL, STORE_UNUSABLE, STORE_BUSY before anything was started
+ */
+export function startAttempt(
+  invocation: Invocation,
+  plan: Plan,
+  checked: readonly DependencyFinding[],
+): Attempt {
+  const { context, report } = invocation;
+  const startedAt = context.monotonic();
+  const row = recordStart(invocation, plan, checked);
+  const run: LiveRun = {
+    id: row.id,
+    traceId: row.traceId,
+    spanId: row.spanId,
+    task: plan.taskId,
+    sessionKey: row.sessionKey ?? new Uint8Array(),
+    state: 'BOOTSTRAPPING',
+    seq: 0,
+  };
+  const facts: Facts = {
+    before: checked,
+    after: [],
+    materials: [],
+    products: [],
+    exit: null,
+    output: null,
+    rollback: null,
+  };
+  let child: Child | undefined;
+  let canceled: CancelOrder | undefined;
+  let forced = false;
+
+  return {
+    run,
+    confirmWithinMs: row.cancelPolicy.confirmWithinMs,
+    result: drive(),
+    cancel,
+    force() {
+      forced = true;
+      child?.kill();
+    },
+  };
+
+  async function drive(): Promise<AttemptResult> {
+    send({ type: 'DependenciesReady' }, 'dispatcher');
+    const manifestVersion = String(invocation.verified.manifest.version);
+    send({ type: 'TaskSubmitted', taskId: plan.taskId, manifestVersion }, 'dispatcher');
+    report({ type: 'started', runId: run.id, task: plan.taskId, title: plan.task.title ?? '' });
+    // A signal or a cancel request that is already waiting comes first: nothing has started yet.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (run.state !== 'PREPARING') return settle(canceledEnd());
+
+    let command: ReadyCommand;
+    try {
+      facts.materials = digestArtifacts(plan.task.inputs ?? [], invocation.roots.root);
+      command = readyCommand(plan, plan.argv, invocation.roots);
+      facts.before = command.findings;
+    } catch (error) {
+      if (!isAxError(error)) throw error;
+      facts.before = checkDependencies(plan.pinned, invocation.roots);
+      recordDependencies(facts.before, 'before spawn');
+      return settle({ outcome: 'refused', exitCode: error.exitCode, error });
+    }
+    recordDependencies(facts.before, 'before spawn');
+    send({ type: 'DependenciesReady' }, 'dispatcher');
+    const { exit, output } = await runChild(command, () => {
+      if (run.state === 'EXECUTING') send({ type: 'Timeout', ms: plan.timeoutMs }, 'dispatcher');
+    });
+    facts.exit = exit;
+    facts.output = output;
+    return settleExecution();
+  }
+
+  async function settleExecution(): Promise<AttemptResult> {
+    facts.after = checkDependencies(plan.pinned, invocation.roots);
+    recordDependencies(facts.after, 'after run');
+    const failure =
+      run.state === 'EXECUTING' && facts.exit !== null ? failureOf(facts.exit, plan, facts.after) : null;
+    if (failure !== null) send({ type: 'RuleViolation', rule: failure.rule }, 'executor');
+    switch (run.state) {
+      case 'EXECUTING':
+        facts.products = digestArtifacts(plan.task.outputs ?? [], invocation.roots.root);
+        send({ type: 'TelemetryFlushed' }, 'telemetry');
+        return settle({ outcome: 'completed', exitCode: 0, error: null });
+      case 'CANCELED':
+        await rollBack();
+        return settle(canceledEnd());
+      default:
+        await rollBack();
+        return settle(failure?.end ?? timedOut(plan));
+    }
+  }
+
+  /** The task's own undo: the same verification, the same environment, the same deadline. */
+  async function rollBack(): Promise<void> {
+    if (plan.rollback === null || forced) return;
+    try {
+      const end = await runChild(readyCommand(plan, plan.rollback, invocation.roots), () => {});
+      facts.rollback = { argv: plan.rollback, ...end };
+    } catch (error) {
+      if (!isAxError(error)) throw error;
+      facts.rollback = {
+        argv: plan.rollback,
+        exit: { kind: 'not-started', reason: error.message },
+        output: null,
+      };
+    }
+  }
+
+  function runChild(command: ReadyCommand, onTimeout: () => void): Promise<ChildEnd> {
+    child = startChild(command, {
+      runId: run.id,
+      plan,
+      onTimeout,
+      onOutput: (stream, chunk) =>
+        report({ type: 'output', runId: run.id, task: plan.taskId, stream, chunk }),
+    });
+    return child.ended;
+  }
+
+  function cancel(order: CancelOrder): boolean {
+    if (canceled !== undefined) return false;
+    const wasExecuting = run.state === 'EXECUTING';
+    const event: MachineEvent = { type: 'CancelRequest', requestedBy: order.requestedBy };
+    if (send(event, order.source, { cancellationRequested: true }).toState !== 'CANCELED') return false;
+    canceled = order;
+    if (wasExecuting) child?.stop();
+    return true;
+  }
+
+  function canceledEnd(): End {
+    return { outcome: 'canceled', exitCode: canceled?.exitCode ?? 130, error: null };
+  }
+
+  function send(event: MachineEvent, source: EventSource, changes: Partial<MachineContext> = {}): Outcome {
+    const outcome = dispatch(invocation, run, { event, source, context: { ...CLEAR, ...changes } });
+    const { fromState, toState } = outcome;
+    const at = context.now();
+    report({ type: 'event', runId: run.id, task: plan.taskId, event: event.type, fromState, toState, at });
+    return outcome;
+  }
+
+  function recordDependencies(
+    findings: readonly DependencyFinding[],
+    when: 'before spawn' | 'after run',
+  ): void {
+    if (findings.length === 0) return;
+    invocation.database.write(() =>
+      appendAudit(invocation.database, context.now(), {
+        type: 'dependency.validation',
+        runId: run.id,
+        actor: context.actor,
+        data: dependencyRecord(findings, when),
+      }),
+    );
+  }
+
+  function settle(end: End): AttemptResult {
+    const { verified } = invocation;
+    const durationMs = Math.round(context.monotonic() - startedAt);
+    const receiptId = finishAttempt(invocation, {
+      row,
+      end,
+      facts: { ...facts, plan, verified, lockSha256: verified.lockSha256, durationMs },
+    });
+    const result = { runId: run.id, task: plan.taskId, receiptId, durationMs, ...end };
+    report({ type: 'finished', result });
+    return result;
+  }
+}
+
+/** The run, and what its start was based on, in one commit. */
+function recordStart(invocation: Invocation, plan: Plan, checked: readonly DependencyFinding[]): NewRun {
+  const { context, database, verified } = invocation;
+  return database.write(() => {
+    const row = openRun(invocation, {
+      project: verified.manifest.project,
+      task: plan.taskId,
+      manifestDigest: verified.digest,
+      manifestVersion: verified.manifest.version,
+      manifest: verified.manifest,
+    });
+    const record = { runId: row.id, actor: context.actor };
+    appendAudit(database, row.startedAt, {
+      type: 'manifest.load',
+      ...record,
+      data: manifestRecord(verified),
+    });
+    if (checked.length > 0) {
+      const data = dependencyRecord(checked, 'before start');
+      appendAudit(database, row.startedAt, { type: 'dependency.validation', ...record, data });
+    }
+    return row;
+  });
+}

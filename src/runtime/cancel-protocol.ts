@@ -1,0 +1,77 @@
+import { createHmac } from 'node:crypto';
+import * as z from 'zod';
+import type { Actor } from '../context.ts';
+import { decodeBase64url, encodeBase64url } from '../security/base64.ts';
+import { canonicalJson } from '../security/canonical.ts';
+import { equalBytes } from '../security/digest.ts';
+import { parseJson } from '../security/json.ts';
+import { isUlid } from '../security/ulid.ts';
+
+/** What `ax cancel` and a supervisor say to each other. */
+
+const messageSchema = z.strictObject({
+  runId: z.string().refine(isUlid),
+  requester: z.strictObject({ uid: z.int(), name: z.string().max(256) }),
+  token: z.string().max(64).nullable(),
+  at: z.int(),
+  mac: z.string(),
+});
+
+export type CancelMessage = z.infer<typeof messageSchema>;
+
+const replySchema = z.union([
+  z.strictObject({ outcome: z.literal('canceled') }),
+  z.strictObject({ outcome: z.literal('confirmation-required'), token: z.string(), expiresAt: z.int() }),
+  z.strictObject({ outcome: z.literal('token-invalid') }),
+  z.strictObject({ outcome: z.literal('not-running') }),
+]);
+
+export type CancelReply = z.infer<typeof replySchema>;
+
+/** How old a message may be, either way (spec: formats, "Events"). */
+const WINDOW_MS = 30_000;
+
+/** A cancel request under the run's session key, which only who can read the store knows. */
+export function encodeCancel(
+  request: { runId: string; requester: Actor; token: string | null; at: number },
+  sessionKey: Uint8Array,
+): string {
+  const content = { ...request, requester: { uid: request.requester.uid, name: request.requester.name } };
+  return JSON.stringify({ ...content, mac: encodeBase64url(mac(content, sessionKey)) });
+}
+
+/** The message, when it is well formed; whether it is authentic is yet to be seen. */
+export function parseCancel(line: string): CancelMessage | null {
+  try {
+    const result = messageSchema.safeParse(parseJson(line, 'cancel request'));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** True when the message was made with this session key within the last 30 s. */
+export function isAuthentic(message: CancelMessage, sessionKey: Uint8Array, now: number): boolean {
+  const { mac: claimed, ...content } = message;
+  const bytes = decodeBase64url(claimed);
+  return (
+    bytes !== undefined &&
+    equalBytes(bytes, mac(content, sessionKey)) &&
+    Math.abs(now - message.at) <= WINDOW_MS
+  );
+}
+
+/** @returns null for an answer that no supervisor gives */
+export function parseReply(line: string): CancelReply | null {
+  try {
+    const result = replySchema.safeParse(parseJson(line, 'cancel answer'));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}
+
+function mac(content: Omit<CancelMessage, 'mac'>, sessionKey: Uint8Array): Buffer {
+  // The label keeps a MAC over a message from ever being one over an event.
+  return createHmac('sha256', sessionKey).update('ax-cancel-v1\n').update(canonicalJson(content)).digest();
+}

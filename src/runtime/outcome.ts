@@ -1,0 +1,65 @@
+import { constants } from 'node:os';
+import { AxError } from '../errors.ts';
+import type { DependencyFinding } from '../manifest/dependencies.ts';
+import { formatDuration } from '../security/duration.ts';
+import type { OutcomeName } from '../store/runs.ts';
+import type { Exit } from './executor.ts';
+import type { Plan } from './plan.ts';
+
+/** How an attempt ended, as its user is told. */
+export interface End {
+  readonly outcome: OutcomeName;
+  readonly exitCode: number;
+  readonly error: AxError | null;
+}
+
+/** What made a run fail: the rule for the machine's RuleViolation, and the end that it leads to. */
+export interface Failure {
+  readonly rule: string;
+  readonly end: End;
+}
+
+/**
+ * What there is to say against an execution that ended by itself; null when it did what it was meant to do.
+ * A dependency that changed while the task ran is found first: then nothing else it did can be believed.
+ */
+export function failureOf(exit: Exit, plan: Plan, after: readonly DependencyFinding[]): Failure | null {
+  const changed = after.flatMap((finding) => finding.problem ?? []);
+  if (changed.length > 0) {
+    const error = new AxError(
+      'DEPENDENCY_CHANGED',
+      `task ${plan.taskId}: changed while it ran: ${changed.join('\n')}`,
+      { hint: 'find out what changed it; if the task does so on purpose, do not pin it' },
+    );
+    return { rule: 'dependency-changed', end: { outcome: 'failed', exitCode: error.exitCode, error } };
+  }
+  switch (exit.kind) {
+    case 'exited':
+      if (exit.code === 0) return null;
+      return { rule: `exit:${exit.code}`, end: { outcome: 'failed', exitCode: exit.code, error: null } };
+    case 'signaled': {
+      const number = constants.signals[exit.signal as NodeJS.Signals] ?? 0;
+      return {
+        rule: `signal:${exit.signal}`,
+        end: { outcome: 'failed', exitCode: 128 + number, error: null },
+      };
+    }
+    case 'not-started': {
+      const error = new AxError('EXECUTABLE_MISSING', `task ${plan.taskId}: not started (${exit.reason})`, {
+        hint: `check that ${plan.argv[0]} can be executed on this machine`,
+      });
+      return { rule: `spawn:${exit.reason}`, end: { outcome: 'failed', exitCode: error.exitCode, error } };
+    }
+  }
+}
+
+export function timedOut(plan: Plan): End {
+  const error = new AxError(
+    'TIMED_OUT',
+    `task ${plan.taskId}: timed out after ${formatDuration(plan.timeoutMs)}`,
+    {
+      hint: 'raise `timeout:` in ax.yaml if it needs longer, then: ax sign',
+    },
+  );
+  return { outcome: 'timed-out', exitCode: error.exitCode, error };
+}

@@ -1,0 +1,143 @@
+import { AxError, isAxError } from '../errors.ts';
+import { canonicalJson } from '../security/canonical.ts';
+import type { Envelope } from '../security/dsse.ts';
+import { parseEnvelope } from '../security/dsse.ts';
+import { serializeEnvelope, signEnvelope } from '../security/dsse-sign.ts';
+import { verifyThreshold } from '../security/dsse-verify.ts';
+import type { Identity, Recipient } from '../security/encryption-keys.ts';
+import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
+import { isObject } from '../security/json-shape.ts';
+import { open, seal } from '../security/jwe.ts';
+import { maskText, type Secret } from '../security/mask.ts';
+import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
+import type { StoredReceipt } from '../store/receipts.ts';
+import { buildStatement, IN_TOTO_PAYLOAD_TYPE, type ReceiptFacts, STATEMENT_TYPE } from './statement.ts';
+
+/** What evidence is made with: the host's signature, and whoever may read it. */
+export interface EvidenceKeys {
+  readonly host: SigningKey;
+  readonly recipients: readonly Recipient[];
+}
+
+/**
+ * Makes a receipt, in this order and no other: mask, sign, encrypt. What is not masked is never signed, and
+ * what is not encrypted never leaves this function.
+ */
+export function makeReceipt(
+  facts: ReceiptFacts,
+  keys: EvidenceKeys,
+  randomBytes: (count: number) => Uint8Array,
+): StoredReceipt {
+  const statement = maskDeep(buildStatement(facts), facts.plan?.secrets ?? []);
+  const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
+  const { receiptId, run } = facts;
+  return {
+    id: receiptId,
+    runId: run.id,
+    project: run.project,
+    task: run.task,
+    outcome: facts.outcome,
+    startedAt: facts.startedAt,
+    durationMs: facts.durationMs,
+    jwe: seal(Buffer.from(serializeEnvelope(envelope)), {
+      protectedHeader: sealedHeader(receiptId, run.id),
+      recipients: keys.recipients,
+      randomBytes,
+    }),
+  };
+}
+
+/** Binds the ciphertext to its row: a receipt that was moved to another row does not open. */
+function sealedHeader(receiptId: string, runId: string): { [name: string]: JsonValue } {
+  return { typ: 'ax-receipt+jwe', receiptId, runId, version: 1 };
+}
+
+/** Keys and values, at any depth. */
+function maskDeep(value: JsonValue, secrets: readonly Secret[]): JsonValue {
+  if (typeof value === 'string') return maskText(secrets, value).toWellFormed();
+  if (Array.isArray(value)) return value.map((item) => maskDeep(item, secrets));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [maskText(secrets, name), maskDeep(item, secrets)]),
+  );
+}
+
+declare const opened: unique symbol;
+
+/** A receipt whose seal held. Its signature is yet to be verified. Only `openReceipt` makes one. */
+export interface OpenedReceipt {
+  readonly envelope: Envelope;
+  /** The envelope as it was sealed, JSON text. */
+  readonly envelopeText: string;
+  readonly statement: { readonly [name: string]: JsonValue };
+  readonly [opened]: true;
+}
+
+/**
+ * Decrypts a receipt.
+ *
+ * @throws KEY_UNKNOWN when no identity here can open it
+ * @throws RECEIPT_TAMPERED when anything under the seal, or the row that it is bound to, was changed
+ */
+export function openReceipt(receipt: StoredReceipt, identities: readonly Identity[]): OpenedReceipt {
+  const plaintext = open(receipt.jwe, {
+    keys: identities,
+    expectedHeader: sealedHeader(receipt.id, receipt.runId),
+  });
+  const where = `receipt ${receipt.id}`;
+  try {
+    const envelopeText = decodeUtf8(plaintext, where);
+    const envelope = parseEnvelope(parseJson(envelopeText, where), where);
+    const statement = parseJson(decodeUtf8(envelope.payload, where), where);
+    if (envelope.payloadType !== IN_TOTO_PAYLOAD_TYPE || !isObject(statement)) {
+      throw tampered(receipt.id, 'it does not hold an in-toto statement');
+    }
+    return { envelope, envelopeText, statement } as unknown as OpenedReceipt;
+  } catch (error) {
+    if (isAxError(error, 'RECEIPT_TAMPERED') || !isAxError(error)) throw error;
+    throw tampered(receipt.id, error.message, error);
+  }
+}
+
+/**
+ * Verifies an opened receipt: signed by a host key that is known here, and saying of itself what its row says.
+ *
+ * @throws SIGNATURE_UNTRUSTED, SIGNATURE_INVALID, RECEIPT_TAMPERED
+ */
+export function verifyReceipt(
+  receipt: StoredReceipt,
+  { envelope, statement }: OpenedReceipt,
+  hostKeys: readonly VerificationKey[],
+): { keyid: string } {
+  const [signer] = verifyThreshold(envelope, hostKeys, 1);
+  if (signer === undefined) throw new AxError('INTERNAL', 'a threshold of one was met by no key');
+  if (statement._type !== STATEMENT_TYPE || !isObject(statement.predicate)) {
+    throw tampered(receipt.id, 'it is not an in-toto Statement v1');
+  }
+  const { predicate } = statement;
+  const claimed: Record<string, JsonValue | undefined> = {
+    receiptId: receipt.id,
+    runId: receipt.runId,
+    project: receipt.project,
+    task: receipt.task,
+    outcome: receipt.outcome,
+    startedAt: new Date(receipt.startedAt).toISOString(),
+    durationMs: receipt.durationMs,
+  };
+  for (const [name, value] of Object.entries(claimed)) {
+    if (predicate[name] !== value) {
+      throw tampered(
+        receipt.id,
+        `the store says ${name} ${String(value)}, the signed statement says otherwise`,
+      );
+    }
+  }
+  return { keyid: signer.kid };
+}
+
+function tampered(id: string, problem: string, cause?: unknown): AxError {
+  return new AxError('RECEIPT_TAMPERED', `receipt ${id}: ${problem}`, {
+    hint: 'keep a copy of the store as evidence; see what else changed with: ax audit verify',
+    cause,
+  });
+}

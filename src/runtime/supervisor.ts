@@ -1,0 +1,172 @@
+import { constants } from 'node:os';
+import type { StopSignal } from '../context.ts';
+import type { AxError } from '../errors.ts';
+import type { DependencyFinding } from '../manifest/dependencies.ts';
+import { appendAudit } from '../store/audit.ts';
+import type { OutcomeName } from '../store/runs.ts';
+import { requireSpace } from '../store/space.ts';
+import { type Attempt, type AttemptResult, type Invocation, startAttempt } from './attempt.ts';
+import { answerCancel } from './cancel.ts';
+import { openChannel } from './channel.ts';
+import type { Plan } from './plan.ts';
+
+export interface RunRequest {
+  /** In an order in which every task comes after what it needs. */
+  readonly plans: readonly Plan[];
+  /** By task, what the check of its dependencies found before anything was started. */
+  readonly checked: ReadonlyMap<string, readonly DependencyFinding[]>;
+  /** How many tasks may run at once. */
+  readonly jobs: number;
+  /** Go on with tasks that do not need the one that failed. */
+  readonly keepGoing: boolean;
+}
+
+/** A task that was not attempted, because one that it needs did not complete or the run was ended. */
+export interface SkippedTask {
+  readonly runId: null;
+  readonly task: string;
+  readonly outcome: 'skipped';
+  readonly exitCode: null;
+  readonly receiptId: null;
+  readonly durationMs: 0;
+  readonly error: null;
+}
+
+export interface RunResult {
+  readonly outcome: OutcomeName;
+  /** The first failing task's, or 0. */
+  readonly exitCode: number;
+  readonly runs: readonly (AttemptResult | SkippedTask)[];
+  readonly error: AxError | null;
+}
+
+/**
+ * Runs tasks in the order of their needs and answers for all of them: signals, cancel requests, the end.
+ *
+ * Ctrl-C (or SIGTERM, SIGHUP) cancels what runs and starts nothing more; a second one ends it at once. Either
+ * way every attempt that began has its receipt when this returns.
+ *
+ * @throws STORE_FULL, STORE_UNUSABLE, STORE_BUSY, IO
+ */
+export async function superviseRun(
+  base: Omit<Invocation, 'channel'>,
+  request: RunRequest,
+): Promise<RunResult> {
+  const { context, database } = base;
+  requireSpace(database.directory);
+  const attempts = new Map<string, Attempt>();
+  const channel = await openChannel(context, async (line) => answerCancel(base, line, attempts));
+  const invocation: Invocation = { ...base, channel: channel.path };
+  let stopping: StopSignal | undefined;
+  let broken: unknown;
+
+  const unsubscribe = context.onStopSignal((signal) => {
+    const force = stopping !== undefined;
+    stopping ??= signal;
+    try {
+      for (const attempt of attempts.values()) {
+        if (force) attempt.force();
+        else cancelBySignal(base, attempt, signal);
+      }
+    } catch (error) {
+      // The store failed: nothing can be recorded any more, so nothing may go on unrecorded.
+      broken = error;
+      for (const attempt of attempts.values()) attempt.force();
+    }
+  });
+
+  const results = new Map<string, AttemptResult | SkippedTask>();
+  const running = new Map<string, Promise<void>>();
+  const pending = new Set(request.plans);
+  try {
+    while (pending.size > 0 || running.size > 0) {
+      for (const plan of pending) {
+        const turn = turnOf(plan);
+        if (turn === 'later') continue;
+        pending.delete(plan);
+        if (turn === 'now') running.set(plan.taskId, attemptTask(plan));
+        else results.set(plan.taskId, skipped(plan.taskId));
+      }
+      if (running.size > 0) await Promise.race(running.values());
+    }
+  } finally {
+    unsubscribe();
+    // Only after a failure of the store is anything left to end here.
+    for (const attempt of attempts.values()) attempt.force();
+    await Promise.allSettled(running.values());
+    channel.close();
+  }
+  if (broken !== undefined) throw broken;
+  return summarise(results, request.plans);
+
+  function turnOf(plan: Plan): 'now' | 'later' | 'never' {
+    const needs = (plan.task.needs ?? []).map((name) => results.get(name)?.outcome);
+    const failed = [...results.values()].some(({ outcome }) => outcome !== 'completed');
+    if (stopping !== undefined || (failed && !request.keepGoing)) return 'never';
+    if (needs.some((outcome) => outcome !== undefined && outcome !== 'completed')) return 'never';
+    return needs.includes(undefined) || running.size >= request.jobs ? 'later' : 'now';
+  }
+
+  async function attemptTask(plan: Plan): Promise<void> {
+    const attempt = startAttempt(invocation, plan, request.checked.get(plan.taskId) ?? []);
+    attempts.set(attempt.run.id, attempt);
+    try {
+      results.set(plan.taskId, await attempt.result);
+      attempts.delete(attempt.run.id);
+    } finally {
+      running.delete(plan.taskId);
+    }
+  }
+}
+
+function cancelBySignal(
+  { context, database }: Omit<Invocation, 'channel'>,
+  attempt: Attempt,
+  signal: StopSignal,
+): void {
+  const requestedBy = `${context.actor.name} (${signal})`;
+  const exitCode = 128 + constants.signals[signal];
+  const taken = attempt.cancel({ requestedBy, source: 'cancel-channel', exitCode });
+  database.write(() =>
+    appendAudit(database, context.now(), {
+      type: 'cancel.request',
+      runId: attempt.run.id,
+      actor: context.actor,
+      data: {
+        task: attempt.run.task,
+        via: signal,
+        confirmed: true,
+        outcome: taken ? 'canceled' : 'not-running',
+      },
+    }),
+  );
+}
+
+function skipped(task: string): SkippedTask {
+  return {
+    runId: null,
+    task,
+    outcome: 'skipped',
+    exitCode: null,
+    receiptId: null,
+    durationMs: 0,
+    error: null,
+  };
+}
+
+/** In the order the tasks were planned; what failed first decides what the whole comes to. */
+function summarise(
+  results: ReadonlyMap<string, AttemptResult | SkippedTask>,
+  plans: readonly Plan[],
+): RunResult {
+  // A map keeps the order in which results came in.
+  const decisive = [...results.values()].find(
+    ({ outcome }) => outcome !== 'completed' && outcome !== 'skipped',
+  );
+  return {
+    outcome: decisive?.outcome ?? 'completed',
+    exitCode: decisive?.exitCode ?? 0,
+    runs: plans.flatMap((plan) => results.get(plan.taskId) ?? []),
+    error: decisive?.error ?? null,
+  };
+}

@@ -1,0 +1,71 @@
+/** DSSE v1 (secure-systems-lab/dsse, protocol.md and envelope.md): signing envelopes and writing them. */
+import { AxError, isAxError } from '../errors.ts';
+import { encodeBase64 } from './base64.ts';
+import { type Envelope, MAX_SIGNATURES, pae } from './dsse.ts';
+import type { JsonValue } from './json.ts';
+import { type Ed25519PublicJwk, publicJwk } from './jwk.ts';
+import { parseVerificationKey, type SigningKey, signMessage, verifySignature } from './signing-keys.ts';
+
+/**
+ * Signs a body with each of the keys.
+ *
+ * @throws KEY_UNKNOWN without a key: an envelope with no signature must not come about.
+ */
+export function signEnvelope(payloadType: string, body: Uint8Array, keys: readonly SigningKey[]): Envelope {
+  if (keys.length === 0) {
+    throw new AxError('KEY_UNKNOWN', 'expected at least one key to sign with, found none', {
+      hint: 'make one with: ax keys generate',
+    });
+  }
+  const unsigned: Envelope = { payloadType, payload: Buffer.from(body), signatures: [] };
+  return keys.reduce(addSignature, unsigned);
+}
+
+/**
+ * Adds a signature over the payload as it is. An earlier signature by the same key, under whatever keyid, is
+ * replaced, and so is one that only claims this key's id.
+ *
+ * @throws ENVELOPE_MALFORMED when there are sixteen signatures by others already.
+ */
+export function addSignature(envelope: Envelope, key: SigningKey): Envelope {
+  const message = pae(envelope.payloadType, envelope.payload);
+  const others = envelope.signatures.filter(
+    ({ keyid, sig }) => keyid !== key.kid && !verifySignature(key, message, sig),
+  );
+  if (others.length >= MAX_SIGNATURES) {
+    const found = `found ${others.length} by other keys`;
+    throw new AxError('ENVELOPE_MALFORMED', `expected at most ${MAX_SIGNATURES} signatures, ${found}`, {
+      hint: 'sign the content afresh with the keys that are needed',
+    });
+  }
+  const signature = { keyid: key.kid, sig: signMessage(key, message) };
+  // The JWK of an HMAC key is the secret itself, so there is no public hint to give.
+  const added = key.algorithm === 'Ed25519' ? { ...signature, jwk: publicJwk(key) } : signature;
+  return { ...envelope, signatures: [...others, added] };
+}
+
+/**
+ * The text of an envelope: JSON indented by two spaces, standard base64, a newline at the end. A `jwk` hint is
+ * written anew from the public key it holds, and left out when it holds none: whatever came in with a parsed
+ * envelope, no secret goes out.
+ */
+export function serializeEnvelope(envelope: Envelope): string {
+  const { payloadType, payload, signatures } = envelope;
+  const document = {
+    payloadType,
+    payload: encodeBase64(payload),
+    signatures: signatures.map(({ keyid, sig, jwk }) => ({ keyid, sig: encodeBase64(sig), jwk: hint(jwk) })),
+  };
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+function hint(jwk: JsonValue | undefined): Ed25519PublicJwk | undefined {
+  if (jwk === undefined) return undefined;
+  try {
+    const key = parseVerificationKey(jwk, 'jwk');
+    return key.algorithm === 'Ed25519' ? publicJwk(key) : undefined;
+  } catch (error) {
+    if (isAxError(error, 'KEY_MALFORMED')) return undefined;
+    throw error;
+  }
+}

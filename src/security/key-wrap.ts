@@ -1,0 +1,32 @@
+/** AES-256 Key Wrap (RFC 3394; A256KW of RFC 7518 section 4.4). */
+import { aeskw } from '@noble/ciphers/aes.js';
+import { AxError } from '../errors.ts';
+
+/** The only sizes that ax wraps: a 256-bit key under a 256-bit key, with the 8 bytes that check it. */
+const KEY_BYTES = 32;
+const WRAPPED_BYTES = 40;
+
+/** @throws INTERNAL for a key of another size, on either side. */
+export function wrapKey(kek: Uint8Array, key: Uint8Array): Buffer {
+  if (kek.length !== KEY_BYTES || key.length !== KEY_BYTES) {
+    throw new AxError(
+      'INTERNAL',
+      `key wrap: expected 32 and 32 bytes, found ${kek.length} and ${key.length}`,
+      {
+        hint: 'this is a defect in ax; please report it',
+      },
+    );
+  }
+  return Buffer.from(aeskw(kek).encrypt(key));
+}
+
+/** The wrapped key, or undefined when the check value does not hold or a size is another. */
+export function unwrapKey(kek: Uint8Array, wrapped: Uint8Array): Buffer | undefined {
+  if (kek.length !== KEY_BYTES || wrapped.length !== WRAPPED_BYTES) return undefined;
+  try {
+    const key = aeskw(kek).decrypt(wrapped);
+    return Buffer.from(key.buffer, key.byteOffset, key.length);
+  } catch {
+    return undefined;
+  }
+}

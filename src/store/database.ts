@@ -1,0 +1,190 @@
+import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { AxError } from '../errors.ts';
+import { ensurePrivateDirectory, isErrno, throwIo } from './files.ts';
+import { MIGRATIONS } from './migrations.ts';
+
+/** 'ax' and the format's number: a file of another program is refused before anything is written to it. */
+const APPLICATION_ID = 0x61780001;
+const BUSY_TIMEOUT_MS = 15_000;
+
+/** One open store. Every write happens inside `write`, which is one durable transaction. */
+export interface Database {
+  readonly directory: string;
+  /** A prepared statement, made once for each text. */
+  prepare(sql: string): StatementSync;
+  /**
+   * Runs `body` in one transaction that holds the write lock from its start, so what it reads cannot change
+   * before it writes. When this returns, the change is on disk (`synchronous=FULL`).
+   */
+  write<T>(body: () => T): T;
+  /** Runs `body` on one consistent snapshot. */
+  read<T>(body: () => T): T;
+  close(): void;
+}
+
+/**
+ * Opens the store in `directory`, making it (0700, files 0600) when there is none.
+ *
+ * @throws STORE_UNUSABLE not ours, corrupt, from a newer ax, or not writable
+ * @throws STORE_FULL, STORE_BUSY, KEY_PERMISSIONS
+ */
+export function openDatabase(directory: string, uid: number): Database {
+  ensurePrivateDirectory(directory, uid);
+  const path = join(directory, 'ax.db');
+  createPrivately(path);
+  return translate(directory, () => {
+    const sqlite = new DatabaseSync(path, {
+      timeout: BUSY_TIMEOUT_MS,
+      enableForeignKeyConstraints: true,
+      allowExtension: false,
+    });
+    try {
+      // A store may come out of a hostile checkout: no function of ours runs from its schema, and its pages
+      // are checked as they are read.
+      sqlite.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON');
+      migrate(sqlite, directory);
+      return handle(sqlite, directory);
+    } catch (error) {
+      sqlite.close();
+      throw error;
+    }
+  });
+}
+
+/** SQLite gives its journal files the mode of the database file, so this decides for all of them. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, 'ax', 0o600));
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throwIo(`make the store ${path}`, error);
+    const stat = lstatSync(path);
+    if (!stat.isFile()) {
+      throw new AxError('STORE_UNUSABLE', `${path}: expected a regular file`, { hint: `move ${path} away` });
+    }
+    if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o600);
+  }
+}
+
+function migrate(sqlite: DatabaseSync, directory: string): void {
+  const applicationId = pragma(sqlite, 'application_id');
+  const version = pragma(sqlite, 'user_version');
+  if (applicationId === APPLICATION_ID && version === MIGRATIONS.length) {
+    sqlite.exec('PRAGMA synchronous = FULL');
+    return;
+  }
+  if (version > MIGRATIONS.length) {
+    throw new AxError(
+      'STORE_UNUSABLE',
+      `${directory}: made by a newer ax (schema ${version}, this ax knows ${MIGRATIONS.length})`,
+      { hint: 'use that ax, or another store with --store' },
+    );
+  }
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || tableCount(sqlite) !== 0)) {
+    throw new AxError('STORE_UNUSABLE', `${directory}: ax.db is not an ax store`, {
+      hint: `move ${join(directory, 'ax.db')} away`,
+    });
+  }
+  sqlite.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+  try {
+    // Read again under the lock: another process may have migrated meanwhile.
+    for (const step of MIGRATIONS.slice(pragma(sqlite, 'user_version'))) sqlite.exec(step);
+    sqlite.exec(
+      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`,
+    );
+  } catch (error) {
+    sqlite.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): number {
+  return Number(sqlite.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+function tableCount(sqlite: DatabaseSync): number {
+  return Number(sqlite.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n);
+}
+
+function handle(sqlite: DatabaseSync, directory: string): Database {
+  const statements = new Map<string, StatementSync>();
+  const transaction = <T>(begin: string, body: () => T): T =>
+    translate(directory, () => {
+      sqlite.exec(begin);
+      try {
+        const result = body();
+        sqlite.exec('COMMIT');
+        return result;
+      } catch (error) {
+        // After some failures (a full disk among them) SQLite has rolled back by itself.
+        if (sqlite.isTransaction) sqlite.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  return {
+    directory,
+    prepare(sql) {
+      let statement = statements.get(sql);
+      if (statement === undefined) {
+        statement = translate(directory, () => sqlite.prepare(sql));
+        statements.set(sql, statement);
+      }
+      return statement;
+    },
+    write: (body) => transaction('BEGIN IMMEDIATE', body),
+    read: (body) => transaction('BEGIN', body),
+    close: () => sqlite.close(),
+  };
+}
+
+/** SQLite's primary result codes (sqlite.org/rescode.html). */
+const SQLITE = {
+  BUSY: 5,
+  LOCKED: 6,
+  READONLY: 8,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  CANTOPEN: 14,
+  NOTADB: 26,
+};
+
+function translate<T>(directory: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof Error) || !('errcode' in error)) throw error;
+    const code = Number(error.errcode) & 0xff;
+    const options = { cause: error };
+    switch (code) {
+      case SQLITE.BUSY:
+      case SQLITE.LOCKED:
+        throw new AxError('STORE_BUSY', `${directory}: the store is in use by another process`, {
+          ...options,
+          hint: 'try again in a moment',
+          retryAfterSeconds: 1,
+        });
+      case SQLITE.FULL:
+        throw new AxError('STORE_FULL', `${directory}: no space left for the store`, {
+          ...options,
+          hint: 'free some space, or choose another place with --store',
+        });
+      case SQLITE.READONLY:
+      case SQLITE.IOERR:
+      case SQLITE.CANTOPEN:
+        throw new AxError('STORE_UNUSABLE', `${directory}: the store cannot be written (${error.message})`, {
+          ...options,
+          hint: 'check the file system and its permissions, or choose another place with --store',
+        });
+      case SQLITE.CORRUPT:
+      case SQLITE.NOTADB:
+        throw new AxError('STORE_UNUSABLE', `${directory}: the store is damaged (${error.message})`, {
+          ...options,
+          hint: `keep a copy of ${directory} as evidence and start a new store with --store`,
+        });
+      default:
+        throw error;
+    }
+  }
+}

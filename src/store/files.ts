@@ -1,0 +1,180 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { AxError } from '../errors.ts';
+
+/** Files that hold keys, trust and state: private to their owner, replaced whole or not at all. */
+
+/** What others may not do with a folder or file: anything, or write to it. */
+const PRIVATE = 0o077;
+const UNWRITABLE = 0o022;
+
+/** True for an error of the operating system with one of these codes. */
+export function isErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/**
+ * Reports what the operating system refused in ax's own terms.
+ *
+ * @throws STORE_FULL when there is no room, IO for everything else
+ */
+export function throwIo(action: string, error: unknown): never {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
+    throw new AxError('STORE_FULL', `cannot ${action}: no space left`, {
+      hint: 'free some space and run the command again; nothing was started',
+      cause: error,
+    });
+  }
+  throw new AxError('IO', `cannot ${action}: ${reason}`, {
+    hint: 'check that the folder exists, is yours and can be written',
+    cause: error,
+  });
+}
+
+/**
+ * Makes a folder that only its owner can enter, or checks the one that is there.
+ *
+ * @throws KEY_PERMISSIONS when it is a symlink, belongs to someone else, or others may enter it
+ */
+export function ensurePrivateDirectory(path: string, uid: number): void {
+  ensureDirectory(path, uid, PRIVATE);
+}
+
+/**
+ * The same for a folder that others may look into but not change: a person may have made it by hand.
+ *
+ * @throws KEY_PERMISSIONS
+ */
+export function ensureOwnDirectory(path: string, uid: number): void {
+  ensureDirectory(path, uid, UNWRITABLE);
+}
+
+function ensureDirectory(path: string, uid: number, forbidden: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throwIo(`make the folder ${path}`, error);
+  }
+  const stat = lstatSync(path);
+  if (!stat.isDirectory()) {
+    throw new AxError('KEY_PERMISSIONS', `${path}: expected a folder, found a link or another kind of file`, {
+      hint: `move ${path} away`,
+    });
+  }
+  refuseForeign(path, stat, { uid, forbidden, mode: 0o700 });
+}
+
+function refuseForeign(
+  path: string,
+  stat: { uid: number; mode: number },
+  wanted: { uid: number; forbidden: number; mode: number },
+): void {
+  if (stat.uid !== wanted.uid) {
+    throw new AxError(
+      'KEY_PERMISSIONS',
+      `${path}: expected uid ${wanted.uid} as its owner, found ${stat.uid}`,
+      {
+        hint: `chown ${wanted.uid} ${path}, or choose another place with --home or --store`,
+      },
+    );
+  }
+  if ((stat.mode & wanted.forbidden) !== 0) {
+    const found = (stat.mode & 0o777).toString(8);
+    const expected =
+      wanted.forbidden === PRIVATE ? 'to be private to its owner' : 'that nobody else can write to it';
+    throw new AxError('KEY_PERMISSIONS', `${path}: expected ${expected}, found mode 0${found}`, {
+      hint: `chmod ${wanted.mode.toString(8)} ${path}`,
+    });
+  }
+}
+
+/**
+ * Reads a file that must be private to its owner. The file that is checked is the file that is read: both go
+ * through one descriptor, opened without following a link.
+ *
+ * @returns null when there is no such file
+ * @throws KEY_PERMISSIONS, IO
+ */
+export function readPrivateFile(path: string, uid: number): Buffer | null {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    if (isErrno(error, 'ELOOP')) {
+      throw new AxError('KEY_PERMISSIONS', `${path}: expected a file, found a symbolic link`, {
+        hint: `replace the link with the file itself`,
+        cause: error,
+      });
+    }
+    throwIo(`read ${path}`, error);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) {
+      throw new AxError('KEY_PERMISSIONS', `${path}: expected a regular file`, { hint: `move ${path} away` });
+    }
+    refuseForeign(path, stat, { uid, forbidden: PRIVATE, mode: 0o600 });
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads an ordinary file; null when there is none. @throws IO */
+export function readFileIfPresent(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null;
+    throwIo(`read ${path}`, error);
+  }
+}
+
+/**
+ * Replaces a file in one step: after a crash at any moment there is the old content or the new, whole.
+ *
+ * @throws STORE_FULL, IO; the old file is then untouched
+ */
+export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+    try {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+    syncDirectory(dirname(path));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throwIo(`write ${path}`, error);
+  }
+}
+
+/** A rename is durable only once its folder is. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,121 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AxError } from '../errors.ts';
+import { parseReceiptKey } from '../security/encryption-keys.ts';
+import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
+import { isObject } from '../security/json-shape.ts';
+import { malformed } from '../security/jwk.ts';
+import { parseSigningKey } from '../security/signing-keys.ts';
+import { ensurePrivateDirectory, isErrno, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
+
+/**
+ * The keyring: one private file for each key, written once. Which key of a role is in use follows from their
+ * dates alone: the newest is active, the others are retired. So adding a key is the whole of a rotation's
+ * decision, in one atomic step, and two rotations at once leave two keys and no doubt.
+ */
+
+/** signing: manifests. host: receipts. receipt: the key that wraps the content keys of receipts. */
+export const KEY_ROLES = ['signing', 'host', 'receipt'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
+
+export interface KeyEntry {
+  readonly kid: string;
+  readonly role: KeyRole;
+  readonly algorithm: 'Ed25519' | 'HS256' | 'A256KW';
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly state: 'active' | 'retired';
+  /** The private JWK. */
+  readonly jwk: JsonValue;
+}
+
+export type Keyring = readonly KeyEntry[];
+
+const FILE_NAME = /^[A-Za-z0-9_-]{43}\.json$/;
+
+/**
+ * Every key, oldest first.
+ *
+ * @throws KEY_MALFORMED, KEY_PERMISSIONS, IO; a key that cannot be read is never passed over
+ */
+export function loadKeyring(keysDir: string, uid: number): Keyring {
+  const entries = keyFiles(keysDir).map((name) => readKey(join(keysDir, name), uid));
+  entries.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
+  return entries.map((entry, index) => ({
+    ...entry,
+    state: entries.slice(index + 1).some((later) => later.role === entry.role) ? 'retired' : 'active',
+  }));
+}
+
+function keyFiles(keysDir: string): string[] {
+  try {
+    return readdirSync(keysDir).filter((name) => FILE_NAME.test(name));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throwIo(`read the keys in ${keysDir}`, error);
+  }
+}
+
+function readKey(path: string, uid: number): Omit<KeyEntry, 'state'> {
+  const bytes = readPrivateFile(path, uid);
+  const value = bytes === null ? null : parseKeyFile(bytes, path);
+  if (!isObject(value)) throw malformed(path, 'expected a key file');
+  const { role, createdAt, jwk } = value;
+  if (!isRole(role)) throw malformed(path, `role: expected one of ${KEY_ROLES.join(', ')}`);
+  const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
+  if (Number.isNaN(at)) throw malformed(path, 'createdAt: expected a time');
+  const key = role === 'receipt' ? parseReceiptKey(jwk, path) : parseSigningKey(jwk, path);
+  if (!path.endsWith(`${key.kid}.json`)) throw malformed(path, `expected its name to be ${key.kid}.json`);
+  return { kid: key.kid, role, algorithm: key.algorithm, createdAt: at, jwk: jwk as JsonValue };
+}
+
+function parseKeyFile(bytes: Buffer, path: string): JsonValue {
+  try {
+    return parseJson(decodeUtf8(bytes, path), path);
+  } catch (error) {
+    throw malformed(path, error instanceof Error ? error.message.replace(`${path}:`, 'line ') : 'not JSON');
+  }
+}
+
+function isRole(value: unknown): value is KeyRole {
+  return KEY_ROLES.some((role) => role === value);
+}
+
+/** The key of a role that is in use; undefined when there is none. */
+export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
+  return keyring.findLast((entry) => entry.role === role);
+}
+
+/**
+ * Adds a key, which becomes its role's active one; durable on return.
+ *
+ * @throws KEY_PERMISSIONS, IO, STORE_FULL
+ */
+export function addKey(
+  keysDir: string,
+  key: { role: KeyRole; jwk: { kid: string }; now: number; uid: number },
+): KeyEntry {
+  ensurePrivateDirectory(keysDir, key.uid);
+  const newest = activeKey(loadKeyring(keysDir, key.uid), key.role);
+  // A clock that was set back must not make the new key look older than the one it takes over from.
+  const createdAt = Math.max(key.now, (newest?.createdAt ?? 0) + 1);
+  const path = join(keysDir, `${key.jwk.kid}.json`);
+  const content = { role: key.role, createdAt: new Date(createdAt).toISOString(), jwk: key.jwk };
+  writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
+  return { ...readKey(path, key.uid), state: 'active' };
+}
+
+/**
+ * The active key of a role.
+ *
+ * @throws KEY_UNKNOWN with the command that makes one
+ */
+export function requireKey(keyring: Keyring, role: KeyRole): KeyEntry {
+  const entry = activeKey(keyring, role);
+  if (entry === undefined) {
+    throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring`, {
+      hint: `ax keys generate --role ${role}`,
+    });
+  }
+  return entry;
+}

@@ -1,0 +1,100 @@
+/**
+ * The schema, as the steps that lead to it. A step that has been released is never edited: a change is a new
+ * step. `PRAGMA user_version` counts the steps that a store has taken.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE runs (
+    id               TEXT PRIMARY KEY,
+    trace_id         TEXT NOT NULL,
+    span_id          TEXT NOT NULL,
+    project          TEXT NOT NULL,
+    task             TEXT NOT NULL,
+    attempt          INTEGER NOT NULL,
+    manifest_digest  TEXT NOT NULL,
+    manifest_version INTEGER NOT NULL,
+    actor            TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    seq              INTEGER NOT NULL DEFAULT 0,
+    outcome          TEXT,
+    exit_code        INTEGER,
+    started_at       INTEGER NOT NULL,
+    finished_at      INTEGER,
+    supervisor_pid   INTEGER NOT NULL,
+    supervisor_start TEXT NOT NULL,
+    channel          TEXT,
+    session_key      BLOB,
+    cancel_policy    TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX runs_unfinished ON runs (id) WHERE outcome IS NULL;
+
+  CREATE TABLE events (
+    run_id         TEXT NOT NULL REFERENCES runs (id),
+    seq            INTEGER NOT NULL,
+    id             TEXT NOT NULL UNIQUE,
+    type           TEXT NOT NULL,
+    payload        TEXT NOT NULL,
+    source         TEXT NOT NULL,
+    trace_id       TEXT NOT NULL,
+    span_id        TEXT NOT NULL,
+    parent_span_id TEXT NOT NULL,
+    at             INTEGER NOT NULL,
+    mac            TEXT NOT NULL,
+    status         TEXT NOT NULL,
+    from_state     TEXT NOT NULL,
+    to_state       TEXT NOT NULL,
+    reason         TEXT,
+    PRIMARY KEY (run_id, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE receipts (
+    id          TEXT PRIMARY KEY,
+    run_id      TEXT NOT NULL UNIQUE REFERENCES runs (id),
+    project     TEXT NOT NULL,
+    task        TEXT NOT NULL,
+    outcome     TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    protected   TEXT NOT NULL,
+    iv          TEXT NOT NULL,
+    ciphertext  BLOB NOT NULL,
+    tag         TEXT NOT NULL
+  ) STRICT;
+
+  -- The wrapped content keys stand apart from the ciphertext, so that rotation rewrites small rows alone.
+  CREATE TABLE receipt_recipients (
+    receipt_id    TEXT NOT NULL REFERENCES receipts (id) ON DELETE CASCADE,
+    kid           TEXT NOT NULL,
+    header        TEXT NOT NULL,
+    encrypted_key TEXT NOT NULL,
+    PRIMARY KEY (receipt_id, kid)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX receipt_recipients_kid ON receipt_recipients (kid);
+
+  CREATE TABLE audit (
+    seq    INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    type   TEXT NOT NULL,
+    run_id TEXT,
+    actor  TEXT NOT NULL,
+    data   TEXT NOT NULL,
+    prev   TEXT NOT NULL,
+    hash   TEXT NOT NULL
+  ) STRICT;
+
+  -- One row for each counted use of a limited action; rows older than the window are dropped.
+  CREATE TABLE limit_uses (
+    bucket TEXT NOT NULL,
+    at     INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX limit_uses_bucket ON limit_uses (bucket, at);
+
+  CREATE TABLE cancel_tokens (
+    token_sha256 TEXT PRIMARY KEY,
+    run_id       TEXT NOT NULL REFERENCES runs (id),
+    requester    INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    used_at      INTEGER
+  ) STRICT, WITHOUT ROWID;
+  `,
+];

@@ -1,0 +1,177 @@
+import type { Actor } from '../context.ts';
+import { AxError } from '../errors.ts';
+import { isUlidPrefix } from '../security/ulid.ts';
+import type { Database } from './database.ts';
+
+/** Runs: one row for each attempt at a task, refused ones included. */
+
+export type OutcomeName =
+  | 'completed'
+  | 'failed'
+  | 'timed-out'
+  | 'canceled'
+  | 'refused'
+  | 'deferred'
+  | 'skipped';
+
+/** How often, and how, a run lets itself be canceled; from the signed policy. Milliseconds. */
+export interface CancelPolicy {
+  readonly max: number;
+  readonly perMs: number;
+  readonly confirmWithinMs: number;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly traceId: string;
+  /** The span that this attempt is, in W3C trace context. */
+  readonly spanId: string;
+  readonly project: string;
+  readonly task: string;
+  readonly attempt: number;
+  readonly manifestDigest: string;
+  readonly manifestVersion: number;
+  readonly actor: Actor;
+  readonly state: string;
+  /** The sequence number of the last committed event. */
+  readonly seq: number;
+  readonly outcome: OutcomeName | null;
+  readonly exitCode: number | null;
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+  readonly supervisor: Supervisor;
+  /** Path of the socket on which the supervisor listens. */
+  readonly channel: string | null;
+  /** Authenticates this run's events and cancel requests; erased when the run ends. */
+  readonly sessionKey: Uint8Array | null;
+  readonly cancelPolicy: CancelPolicy;
+}
+
+/** A process, told apart from a later one that was given the same number. */
+export interface Supervisor {
+  readonly pid: number;
+  readonly start: string;
+}
+
+export type NewRun = Omit<Run, 'seq' | 'finishedAt'>;
+
+/** Adds a run; inside `database.write`. */
+export function insertRun(database: Database, run: NewRun): void {
+  database
+    .prepare(
+      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, actor,
+         state, outcome, exit_code, started_at, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      run.id,
+      run.traceId,
+      run.spanId,
+      run.project,
+      run.task,
+      run.attempt,
+      run.manifestDigest,
+      run.manifestVersion,
+      JSON.stringify(run.actor),
+      run.state,
+      run.outcome,
+      run.exitCode,
+      run.startedAt,
+      run.supervisor.pid,
+      run.supervisor.start,
+      run.channel,
+      run.sessionKey,
+      JSON.stringify(run.cancelPolicy),
+    );
+}
+
+/**
+ * Moves a run from one state to the next, if it still is where the caller believes; inside `database.write`.
+ *
+ * @returns false when another process has moved it meanwhile
+ */
+export function advanceRun(
+  database: Database,
+  step: { id: string; seq: number; fromState: string; toState: string },
+): boolean {
+  const { changes } = database
+    .prepare('UPDATE runs SET seq = ?, state = ? WHERE id = ? AND seq = ? AND state = ? AND outcome IS NULL')
+    .run(step.seq, step.toState, step.id, step.seq - 1, step.fromState);
+  return changes === 1;
+}
+
+/** Gives a run its outcome and erases its session key, once; inside `database.write`. */
+export function finishRun(
+  database: Database,
+  end: { id: string; outcome: OutcomeName; exitCode: number; at: number },
+): boolean {
+  const { changes } = database
+    .prepare(
+      `UPDATE runs SET outcome = ?, exit_code = ?, finished_at = ?, session_key = NULL, channel = NULL
+       WHERE id = ? AND outcome IS NULL`,
+    )
+    .run(end.outcome, end.exitCode, end.at, end.id);
+  return changes === 1;
+}
+
+/**
+ * The run whose id this is, or whose id alone begins with it.
+ *
+ * @throws RUN_UNKNOWN, ID_AMBIGUOUS
+ */
+export function findRun(database: Database, prefix: string): Run {
+  return database.read(() => {
+    const rows = isUlidPrefix(prefix)
+      ? database.prepare("SELECT * FROM runs WHERE id >= ?1 AND id < ?1 || '~' LIMIT 2").all(prefix)
+      : [];
+    const row = rows[0];
+    if (row === undefined) {
+      throw new AxError('RUN_UNKNOWN', `no run "${prefix}" in this store`, { hint: 'ax runs' });
+    }
+    if (rows.length > 1) {
+      throw new AxError('ID_AMBIGUOUS', `more than one run begins with "${prefix}"`, {
+        hint: 'give more of its characters; ax runs lists them',
+      });
+    }
+    return toRun(row);
+  });
+}
+
+/** The newest runs first. */
+export function listRuns(database: Database, limit: number): Run[] {
+  return database.read(() =>
+    database.prepare('SELECT * FROM runs ORDER BY id DESC LIMIT ?').all(limit).map(toRun),
+  );
+}
+
+/** The number that the next attempt at a task has: one more than the attempts so far. */
+export function nextAttempt(database: Database, project: string, task: string): number {
+  const row = database
+    .prepare('SELECT max(attempt) AS n FROM runs WHERE project = ? AND task = ?')
+    .get(project, task);
+  return Number(row?.n ?? 0) + 1;
+}
+
+function toRun(row: Record<string, unknown>): Run {
+  return {
+    id: String(row.id),
+    traceId: String(row.trace_id),
+    spanId: String(row.span_id),
+    project: String(row.project),
+    task: String(row.task),
+    attempt: Number(row.attempt),
+    manifestDigest: String(row.manifest_digest),
+    manifestVersion: Number(row.manifest_version),
+    actor: JSON.parse(String(row.actor)) as Actor,
+    state: String(row.state),
+    seq: Number(row.seq),
+    outcome: row.outcome as OutcomeName | null,
+    exitCode: row.exit_code === null ? null : Number(row.exit_code),
+    startedAt: Number(row.started_at),
+    finishedAt: row.finished_at === null ? null : Number(row.finished_at),
+    supervisor: { pid: Number(row.supervisor_pid), start: String(row.supervisor_start) },
+    channel: row.channel === null ? null : String(row.channel),
+    sessionKey: row.session_key === null ? null : (row.session_key as Uint8Array),
+    cancelPolicy: JSON.parse(String(row.cancel_policy)) as CancelPolicy,
+  };
+}
