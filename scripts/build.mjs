@@ -55,7 +55,7 @@ async function jsonSchema() {
     absWorkingDir: root,
     stdin: {
       contents:
-        "import * as z from 'zod'; import { sourceSchema } from './src/manifest/schema.ts';" +
+        "import * as z from 'zod/mini'; import { sourceSchema } from './src/manifest/schema.ts';" +
         "export default z.toJSONSchema(sourceSchema, { unrepresentable: 'any' });",
       resolveDir: root,
       loader: 'ts',

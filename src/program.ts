@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Context } from './context.ts';
 
 /**
@@ -436,6 +436,19 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     async (options: object) => (await import('./commands/config.ts')).pathCommand(context, options),
   );
   return program;
+}
+
+/**
+ * What commander made of a command line that it could not follow; null for other errors. Help and version end
+ * that way too, with status 0.
+ */
+export function usageProblem(error: unknown): { status: number; message: string } | null {
+  if (!(error instanceof CommanderError)) return null;
+  if (error.code === 'commander.help') return { status: 1, message: 'expected a command, found none' };
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+  return { status: error.exitCode, message };
 }
 
 function globalOptions(): Option[] {

@@ -1,5 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein';
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
 import { knownKeys, type Source, sourceSchema } from './schema.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';

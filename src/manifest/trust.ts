@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { publicJwk } from '../security/jwk.ts';
@@ -20,9 +20,9 @@ const trustSchema = z.strictObject({
   projects: z.record(
     projectName,
     z.strictObject({
-      threshold: z.int().min(1).max(MAX_TRUSTED_KEYS),
-      keys: z.array(z.unknown()).min(1).max(MAX_TRUSTED_KEYS),
-      minVersion: z.int().min(1).optional(),
+      threshold: z.int().check(z.minimum(1), z.maximum(MAX_TRUSTED_KEYS)),
+      keys: z.array(z.unknown()).check(z.minLength(1), z.maxLength(MAX_TRUSTED_KEYS)),
+      minVersion: z.optional(z.int().check(z.minimum(1))),
     }),
   ),
 });

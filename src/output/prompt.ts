@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import type { Context } from '../context.ts';
 
 /**
@@ -6,6 +5,7 @@ import type { Context } from '../context.ts';
  * Call it only where `context.interactive`; ax never asks where nobody can answer.
  */
 export async function confirm(context: Context, question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: context.stdin, output: context.stderr });
   try {
     const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Actor } from '../context.ts';
 import { decodeBase64url, encodeBase64url } from '../security/base64.ts';
 import { canonicalJson } from '../security/canonical.ts';
@@ -10,9 +10,9 @@ import { isUlid } from '../security/ulid.ts';
 /** What `ax cancel` and a supervisor say to each other. */
 
 const messageSchema = z.strictObject({
-  runId: z.string().refine(isUlid),
-  requester: z.strictObject({ uid: z.int(), name: z.string().max(256) }),
-  token: z.string().max(64).nullable(),
+  runId: z.string().check(z.refine(isUlid)),
+  requester: z.strictObject({ uid: z.int(), name: z.string().check(z.maxLength(256)) }),
+  token: z.nullable(z.string().check(z.maxLength(64))),
   at: z.int(),
   mac: z.string(),
 });

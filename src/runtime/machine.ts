@@ -242,5 +242,7 @@ function recordCancellation({ requestedBy }: { requestedBy: string }): Effect {
 }
 
 function unreachable(value: never): never {
-  throw new AxError('INTERNAL', `the state machine has no rule for ${JSON.stringify(value)}`);
+  throw new AxError('INTERNAL', `the state machine has no rule for ${JSON.stringify(value)}`, {
+    hint: 'this is a defect in ax; please report it',
+  });
 }

@@ -14,6 +14,8 @@ import {
 } from '../../src/runtime/machine.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
 
+const RUNS = { seed: 0x5eed, numRuns: 1000 };
+
 const EVENTS: Record<EventType, Event> = {
   TaskSubmitted: { type: 'TaskSubmitted', taskId: 'build', manifestVersion: '7' },
   DependenciesReady: { type: 'DependenciesReady' },
@@ -193,6 +195,7 @@ describe('properties', () => {
         expect(first).toEqual(second);
         expect([happened, around]).toEqual(before);
       }),
+      RUNS,
     );
   });
 
@@ -210,6 +213,7 @@ describe('properties', () => {
         if (outcome.status === 'transitioned') expect(outcome.reason).toBeNull();
         else expect(outcome.reason).toMatch(/./);
       }),
+      RUNS,
     );
   });
 
@@ -221,6 +225,7 @@ describe('properties', () => {
         expect([state, happened.type]).toEqual(['PREPARING', 'DependenciesReady']);
         expect(around).toMatchObject({ dependenciesReady: true, guardVerdict: 'Allowed' });
       }),
+      RUNS,
     );
   });
 });

@@ -117,7 +117,7 @@ describe('streams', () => {
         const cuts = at.map((offset) => Math.min(offset, bytes.length));
         expect(maskInPieces(known, bytes, cuts)).toBe(maskByDefinition(known, bytes));
       }),
-      { numRuns: 3000 },
+      { seed: 0x5eed, numRuns: 3000 },
     );
   });
 
@@ -131,7 +131,7 @@ describe('streams', () => {
         const everywhere = Array.from({ length: bytes.length }, (_, index) => index);
         expect(maskInPieces(known, bytes, everywhere)).toBe(expected);
       }),
-      { numRuns: 300 },
+      { seed: 0x5eed, numRuns: 300 },
     );
   });
 
@@ -151,7 +151,7 @@ describe('streams', () => {
           expect(shown).toBe(maskByDefinition(known, seen, until));
         }
       }),
-      { numRuns: 300 },
+      { seed: 0x5eed, numRuns: 300 },
     );
   });
 
