@@ -1,9 +1,8 @@
-import { CommanderError } from 'commander';
 import { createContext } from './context.ts';
 import { AxError } from './errors.ts';
 import { describeError, errorDocument } from './output/output.ts';
 import { createStyle, wantsColor } from './output/style.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram, usageProblem } from './program.ts';
 import { VERSION } from './version.ts';
 
 /**
@@ -41,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(separator < 0 ? argv : argv.slice(0, separator), { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (usageProblem(error)?.status === 0) return 0;
     const refusal = explain(error, argv);
     if (json) {
       context.stdout.write(`${JSON.stringify(errorDocument(refusal))}\n`);
@@ -50,21 +49,20 @@ export async function main(argv: readonly string[]): Promise<number> {
       const style = await createStyle(wantsColor(context, color, context.stderrIsTerminal));
       context.stderr.write(`${describeError(refusal, style)}\n`);
     }
-    if (refusal.code === 'INTERNAL' && context.env.AX_DEBUG === '1')
-      context.stderr.write(`${String(refusal.stack)}\n`);
+    if (refusal.code === 'INTERNAL' && context.env.AX_DEBUG === '1') {
+      context.stderr.write(`${String(error instanceof Error ? error.stack : error)}\n`);
+    }
     return refusal.exitCode;
   }
 }
 
 function explain(error: unknown, argv: readonly string[]): AxError {
   if (error instanceof AxError) return error;
-  if (error instanceof CommanderError) {
-    const named = argv.filter((word) => /^[a-z]+$/.test(word)).slice(0, 2);
-    const message = error.message.replace(/^error: /, '');
-    const text = message === '(outputHelp)' ? 'expected a command, found none' : message;
-    return new AxError('USAGE', text.replace(/\n\(Did you mean/, ' (did you mean'), {
-      hint: `ax ${named.slice(0, 1).join(' ')} --help`.replace('  ', ' '),
-    });
+  const problem = usageProblem(error);
+  if (problem !== null) {
+    const command = argv.find((word) => /^[a-z]+$/.test(word));
+    const hint = command === undefined ? 'ax --help' : `ax ${command} --help`;
+    return new AxError('USAGE', problem.message, { hint });
   }
   return new AxError(
     'INTERNAL',

@@ -16,8 +16,14 @@ import { decodeUtf8 } from '../security/json.ts';
 /** A YAML document that is plain data, and where in the text each part of it stands. */
 export interface YamlSource {
   readonly value: unknown;
-  /** `line:column` (from 1) of the value at a path; of the key itself when `key` is given. */
-  locate(path: readonly PropertyKey[], key?: string): string;
+  /** Where the value at a path stands; where the key itself does when `key` is given. */
+  locate(path: readonly PropertyKey[], key?: string): Position;
+}
+
+/** Both from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
 }
 
 const MAX_BYTES = 1024 * 1024;
@@ -51,12 +57,13 @@ export function parseYaml(bytes: Uint8Array, source: string): YamlSource {
     prettyErrors: false,
     logLevel: 'silent',
   });
-  const at = (offset: number): string => {
+  const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
-    return `${Math.max(1, line)}:${Math.max(1, col)}`;
+    return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const refuse = (offset: number, message: string): never => {
-    throw new AxError('YAML_MALFORMED', `${source}:${at(offset)}: ${message}`, {
+    const { line, column } = at(offset);
+    throw new AxError('YAML_MALFORMED', `${source}:${line}:${column}: ${message}`, {
       hint: `correct ${source} and run the command again`,
     });
   };
