@@ -2,40 +2,50 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { rolldown } from 'rolldown';
+import * as z from 'zod/mini';
+import { sourceSchema } from '../src/manifest/schema.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: ['src/start.ts'],
-  outdir: 'dist',
-  bundle: true,
-  // A chunk for each command, so that one command does not load what another needs.
-  splitting: true,
-  format: 'esm',
+// Loading a file costs more than reading it, so what nearly every command uses is one chunk; what only one
+// command uses (yaml, conf, ora, execa) stays apart and is loaded by that one.
+const CORE = [
+  /\/src\/(?:security|store|manifest|output)\/|\/src\/(?:errors|context)\.ts$/,
+  /\/src\/(?:commands\/(?:session|lock|keys-access)|runtime\/(?:receipt|statement|supervisor-identity))\.ts$/,
+  /\/node_modules\/(?:zod|@noble)\//,
+];
+const APART = /\/src\/(?:manifest\/(?:yaml|source|compile|changes)|store\/settings|output\/progress)\.ts$/;
+
+const bundle = await rolldown({
+  cwd: root,
+  input: { start: 'src/start.ts' },
   platform: 'node',
-  target: 'node24',
+  logLevel: 'warn',
+});
+const { output } = await bundle.write({
+  dir: dist,
+  format: 'esm',
   minify: true,
-  keepNames: false,
-  legalComments: 'none',
-  metafile: true,
-  logLevel: 'warning',
-  banner: {
-    js: "import { createRequire as axRequire } from 'node:module'; const require = axRequire(import.meta.url);",
+  comments: false,
+  codeSplitting: {
+    groups: [{ name: 'core', test: (id) => CORE.some((pattern) => pattern.test(id)) && !APART.test(id) }],
   },
 });
 
-writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(Object.keys(metafile.inputs)));
-writeFileSync(join(dist, 'ax.schema.json'), await jsonSchema());
+const modules = output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : []));
+writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(modules));
+
+const schema = z.toJSONSchema(sourceSchema, { unrepresentable: 'any' });
+writeFileSync(join(dist, 'ax.schema.json'), `${JSON.stringify(schema, null, 2)}\n`);
 
 /** The licence of every package that is in the bundle. */
-function licences(inputs) {
+function licences(ids) {
   const packages = new Set(
-    inputs.flatMap((input) => input.match(/^node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []),
+    ids.flatMap((id) => id.match(/\/node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []),
   );
   return [...packages]
     .sort()
@@ -47,25 +57,4 @@ function licences(inputs) {
       return `${name} ${version} (${license})${text}\n`;
     })
     .join(`\n${'-'.repeat(78)}\n\n`);
-}
-
-/** ax.yaml for editors, from the schema that reads it. */
-async function jsonSchema() {
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    stdin: {
-      contents:
-        "import * as z from 'zod/mini'; import { sourceSchema } from './src/manifest/schema.ts';" +
-        "export default z.toJSONSchema(sourceSchema, { unrepresentable: 'any' });",
-      resolveDir: root,
-      loader: 'ts',
-    },
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'node',
-  });
-  const code = Buffer.from(outputFiles[0].contents).toString('base64');
-  const { default: schema } = await import(`data:text/javascript;base64,${code}`);
-  return `${JSON.stringify(schema, null, 2)}\n`;
 }

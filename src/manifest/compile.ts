@@ -3,6 +3,7 @@ import { AxError } from '../errors.ts';
 import { sha256Hex } from '../security/digest.ts';
 import { parseDuration } from '../security/duration.ts';
 import { type DependencyRoots, digestDependency } from './dependencies.ts';
+import { dependencyKey } from './pins.ts';
 import { checkTasks } from './rules.ts';
 import {
   type Dependency,
@@ -55,32 +56,6 @@ export function compile(input: CompileInput): Manifest {
     tasks,
     policy: input.source.policy ?? {},
     dependencies: [...digests.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest),
-  });
-}
-
-/** One name for a dependency wherever it is mentioned. */
-export function dependencyKey(dependency: Dependency): string {
-  return 'executable' in dependency ? `executable:${dependency.executable}` : `path:${dependency.path}`;
-}
-
-/** The digests that a task depends on. */
-export function pinnedFor(manifest: Manifest, task: Task): DependencyDigest[] {
-  const byKey = new Map(
-    manifest.dependencies.map((digest) => [
-      dependencyKey(digest.kind === 'executable' ? { executable: digest.path } : { path: digest.path }),
-      digest,
-    ]),
-  );
-  return (task.dependencies ?? []).map((dependency) => {
-    const digest = byKey.get(dependencyKey(dependency));
-    if (digest === undefined) {
-      throw new AxError(
-        'MANIFEST_INVALID',
-        `expected a digest for ${dependencyKey(dependency)}, found none in ax.lock`,
-        { hint: 'ax sign' },
-      );
-    }
-    return digest;
   });
 }
 

@@ -1,9 +1,10 @@
 import * as z from 'zod/mini';
+import english from 'zod/v4/locales/en.js';
 import { parseDuration } from '../security/duration.ts';
 
 // zod/mini is zod without its method chains: a tenth of the code to load on every run. Compiling a parser for
 // each schema (zod's default) pays off after many parses; a command makes two or three.
-z.config({ ...z.locales.en(), jitless: true });
+z.config({ ...english(), jitless: true });
 
 /**
  * The grammar of what people write (`ax.yaml`) and of what is signed (the payload of `ax.lock`). A task has one

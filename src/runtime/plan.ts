@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { AxError } from '../errors.ts';
-import { pinnedFor } from '../manifest/compile.ts';
 import { absoluteEntries } from '../manifest/executable.ts';
 import { taskNamed } from '../manifest/graph.ts';
+import { pinnedFor } from '../manifest/pins.ts';
 import { PLACEHOLDER, parameterVariable, wholeMatch } from '../manifest/rules.ts';
 import type { DependencyDigest, Task } from '../manifest/schema.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';

@@ -1,11 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxError } from '../errors.ts';
-import { parseReceiptKey } from '../security/encryption-keys.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
-import { malformed } from '../security/jwk.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
+import { malformed, type ParsedJwk, parseJwk } from '../security/jwk.ts';
 import { ensurePrivateDirectory, isErrno, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
 
 /**
@@ -21,7 +19,7 @@ export type KeyRole = (typeof KEY_ROLES)[number];
 export interface KeyEntry {
   readonly kid: string;
   readonly role: KeyRole;
-  readonly algorithm: 'Ed25519' | 'HS256' | 'A256KW';
+  readonly algorithm: ParsedJwk['algorithm'];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly state: 'active' | 'retired';
@@ -30,6 +28,12 @@ export interface KeyEntry {
 }
 
 export type Keyring = readonly KeyEntry[];
+
+const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> = {
+  signing: ['Ed25519', 'HS256'],
+  host: ['Ed25519'],
+  receipt: ['A256KW'],
+};
 
 const FILE_NAME = /^[A-Za-z0-9_-]{43}\.json$/;
 
@@ -64,7 +68,14 @@ function readKey(path: string, uid: number): Omit<KeyEntry, 'state'> {
   if (!isRole(role)) throw malformed(path, `role: expected one of ${KEY_ROLES.join(', ')}`);
   const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
   if (Number.isNaN(at)) throw malformed(path, 'createdAt: expected a time');
-  const key = role === 'receipt' ? parseReceiptKey(jwk, path) : parseSigningKey(jwk, path);
+  // The parts are checked against each other when the key is used; that takes a millisecond a key.
+  const key = parseJwk(jwk, path);
+  if (!ALGORITHMS[role].some((algorithm) => algorithm === key.algorithm)) {
+    throw malformed(
+      path,
+      `expected a key for ${role} (${ALGORITHMS[role].join(', ')}), found ${key.algorithm}`,
+    );
+  }
   if (!path.endsWith(`${key.kid}.json`)) throw malformed(path, `expected its name to be ${key.kid}.json`);
   return { kid: key.kid, role, algorithm: key.algorithm, createdAt: at, jwk: jwk as JsonValue };
 }
