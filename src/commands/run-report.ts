@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { Context } from '../context.ts';
 import { createLineSplitter, neutralizeWorkflowCommands, visible } from '../output/escape.ts';
@@ -8,7 +9,8 @@ import type { RunResult } from '../runtime/supervisor.ts';
 import { formatDuration } from '../security/duration.ts';
 
 export interface RunReporter {
-  report(report: Report): void;
+  /** The promise is of output that the reader has not taken yet. */
+  report(report: Report): Promise<void> | undefined;
   /** The last word: what came of it all. */
   end(result: RunResult): void;
 }
@@ -31,10 +33,10 @@ export async function createRunReporter(
   output: Output,
   options: RunReportOptions,
 ): Promise<RunReporter> {
-  return output.json ? jsonReporter(output) : peopleReporter(context, output, options);
+  return output.json ? jsonReporter(context, output) : peopleReporter(context, output, options);
 }
 
-function jsonReporter(output: Output): RunReporter {
+function jsonReporter(context: Context, output: Output): RunReporter {
   // A character may be split between two chunks.
   const decoders = new Map<string, StringDecoder>();
   const decode = (key: string, chunk: Buffer): string => {
@@ -49,17 +51,17 @@ function jsonReporter(output: Output): RunReporter {
           const { runId, task, event, fromState, toState } = report;
           const at = new Date(report.at).toISOString();
           output.document({ schema: SCHEMA, type: 'event', runId, task, event, fromState, toState, at });
-          return;
+          return undefined;
         }
         case 'output': {
           const { runId, task, stream, chunk } = report;
           const text = decode(`${runId} ${stream}`, chunk);
           if (text !== '') output.document({ schema: SCHEMA, type: 'output', runId, task, stream, text });
-          return;
+          return drained(context.stdout);
         }
         case 'started':
         case 'finished':
-          return;
+          return undefined;
       }
     },
     end(result) {
@@ -125,31 +127,31 @@ async function peopleReporter(
         case 'started':
           started.set(report.task, context.monotonic());
           showProgress();
-          return;
+          return undefined;
         case 'event':
           if (output.verbose) {
             output.note(
               `ax: ${visible(report.task)}: ${report.event}: ${report.fromState} -> ${report.toState}`,
             );
           }
-          return;
+          return undefined;
         case 'output':
           splitterOf(report.runId, report.task, report.stream).push(report.chunk);
-          return;
+          return drained(context[report.stream]);
         case 'finished': {
           const { runId, task, outcome, durationMs, receiptId, exitCode } = report.result;
           splitterOf(runId, task, 'stdout').end();
           splitterOf(runId, task, 'stderr').end();
           started.delete(task);
           steps.done();
-          if (quiet) return;
+          if (quiet) return undefined;
           const { errorStyle } = output;
           const verdict = outcome === 'completed' ? errorStyle.green(outcome) : errorStyle.red(outcome);
           const status = outcome === 'failed' ? ` with status ${exitCode}` : '';
           output.note(
             `ax: ${visible(task)} ${verdict}${status} in ${formatDuration(durationMs)}, receipt ${receiptId}`,
           );
-          return;
+          return undefined;
         }
       }
     },
@@ -164,3 +166,17 @@ async function peopleReporter(
     },
   };
 }
+
+/** Resolves when a stream that is full can take more, or never will again. */
+function drained(stream: Writable): Promise<void> | undefined {
+  if (!stream.writableNeedDrain) return undefined;
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of EVENTS) stream.off(event, done);
+      resolve();
+    };
+    for (const event of EVENTS) stream.on(event, done);
+  });
+}
+
+const EVENTS = ['drain', 'close', 'error'] as const;

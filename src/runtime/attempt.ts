@@ -30,7 +30,8 @@ export interface Invocation {
   readonly supervisor: Supervisor;
   /** Path of the socket on which cancel requests arrive. */
   readonly channel: string | null;
-  readonly report: (report: Report) => void;
+  /** A promise is given for output that the reader has not taken yet. */
+  readonly report: (report: Report) => Promise<void> | undefined;
 }
 
 /** What an attempt tells while it goes on. */
@@ -152,7 +153,7 @@ export function startAttempt(
     send({ type: 'DependenciesReady' }, 'dispatcher');
     const manifestVersion = String(invocation.verified.manifest.version);
     send({ type: 'TaskSubmitted', taskId: plan.taskId, manifestVersion }, 'dispatcher');
-    report({ type: 'started', runId: run.id, task: plan.taskId, title: plan.task.title ?? '' });
+    void report({ type: 'started', runId: run.id, task: plan.taskId, title: plan.task.title ?? '' });
     // A signal or a cancel request that is already waiting comes first: nothing has started yet.
     await new Promise((resolve) => setImmediate(resolve));
     if (run.state !== 'PREPARING') return settle(canceledEnd());
@@ -220,7 +221,7 @@ export function startAttempt(
       plan,
       onTimeout,
       onOutput: (stream, chunk) =>
-        report({ type: 'output', runId: run.id, task: plan.taskId, stream, chunk }),
+        void report({ type: 'output', runId: run.id, task: plan.taskId, stream, chunk }),
     });
     return child.ended;
   }
@@ -243,7 +244,15 @@ export function startAttempt(
     const outcome = dispatch(invocation, run, { event, source, context: { ...CLEAR, ...changes } });
     const { fromState, toState } = outcome;
     const at = context.now();
-    report({ type: 'event', runId: run.id, task: plan.taskId, event: event.type, fromState, toState, at });
+    void report({
+      type: 'event',
+      runId: run.id,
+      task: plan.taskId,
+      event: event.type,
+      fromState,
+      toState,
+      at,
+    });
     return outcome;
   }
 
@@ -271,7 +280,7 @@ export function startAttempt(
       facts: { ...facts, plan, verified, lockSha256: verified.lockSha256, durationMs },
     });
     const result = { runId: run.id, task: plan.taskId, receiptId, durationMs, ...end };
-    report({ type: 'finished', result });
+    void report({ type: 'finished', result });
     return result;
   }
 }

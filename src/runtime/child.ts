@@ -1,7 +1,7 @@
 import { createMasker } from '../security/mask.ts';
 import { type Captured, createCapture } from './capture.ts';
 import type { ReadyCommand } from './command.ts';
-import { type Exit, execute, type OutputStream } from './executor.ts';
+import { type Exit, execute, type OnOutput, type OutputStream } from './executor.ts';
 import type { Plan } from './plan.ts';
 
 /** How a command of a task ended, and what it said: bounded, secrets masked. */
@@ -22,7 +22,7 @@ export interface ChildOptions {
   readonly runId: string;
   readonly plan: Plan;
   /** Gets output as it comes, with secrets masked. */
-  readonly onOutput: (stream: OutputStream, chunk: Buffer) => void;
+  readonly onOutput: OnOutput;
   /** Called once when the task's time is up, before the child is stopped. */
   readonly onTimeout: () => void;
 }
@@ -35,15 +35,15 @@ export function startChild(command: ReadyCommand, { runId, plan, onOutput, onTim
   const sink = (stream: OutputStream) => {
     const masker = createMasker(plan.secrets);
     const capture = createCapture(CAPTURE);
-    const pass = (chunk: Buffer): void => {
-      if (chunk.length === 0) return;
+    const pass = (chunk: Buffer): Promise<void> | undefined => {
+      if (chunk.length === 0) return undefined;
       capture.write(chunk);
-      onOutput(stream, chunk);
+      return onOutput(stream, chunk);
     };
     return {
       push: (chunk: Buffer) => pass(masker.push(chunk)),
       end: () => {
-        pass(masker.end());
+        void pass(masker.end());
         return capture.result();
       },
     };

@@ -19,6 +19,9 @@ export interface Execution {
   kill(): void;
 }
 
+/** Gets a chunk of output. A promise means: no more of this stream before it resolves. */
+export type OnOutput = (stream: OutputStream, chunk: Buffer) => Promise<void> | undefined;
+
 /** How long output may go on after the process itself has ended, when something it left behind holds the pipe. */
 const DRAIN_MS = 1000;
 
@@ -26,11 +29,7 @@ const DRAIN_MS = 1000;
  * Starts a command: no shell, no inherited environment, no standard input, a process group of its own. Every
  * chunk of output is handed on as it comes.
  */
-export function execute(
-  command: ReadyCommand,
-  runId: string,
-  onOutput: (stream: OutputStream, chunk: Buffer) => void,
-): Execution {
+export function execute(command: ReadyCommand, runId: string, onOutput: OnOutput): Execution {
   const subprocess = execa(command.file, command.args, {
     shell: false,
     extendEnv: false,
@@ -47,11 +46,22 @@ export function execute(
     // A group of its own: Ctrl-C in the terminal reaches ax, which decides; signals of ours reach all of it.
     detached: true,
   });
-  // The result carries no more than the exit status, which 'exit' below has already given.
-  subprocess.catch(() => {});
   const { pid } = subprocess;
-  subprocess.stdout.on('data', (chunk: Buffer) => onOutput('stdout', chunk));
-  subprocess.stderr.on('data', (chunk: Buffer) => onOutput('stderr', chunk));
+  // A reader that is slow slows the task down, as it would without ax; output is not piled up in memory.
+  let waiting = 0;
+  for (const name of ['stdout', 'stderr'] as const) {
+    const source = subprocess[name];
+    source.on('data', (chunk: Buffer) => {
+      const taken = onOutput(name, chunk);
+      if (taken === undefined) return;
+      waiting += 1;
+      source.pause();
+      void taken.then(() => {
+        waiting -= 1;
+        source.resume();
+      });
+    });
+  }
 
   let forced: NodeJS.Timeout | undefined;
   const kill = (): void => {
@@ -67,18 +77,19 @@ export function execute(
       subprocess.stderr.destroy();
       resolve({ exit: exit ?? { kind: 'not-started', reason: 'no exit status' }, drained });
     };
-    subprocess.once('error', (error: NodeJS.ErrnoException) => {
+    // execa gives what it could not start the shape of a process that has failed; no event tells of it.
+    void subprocess.then((result) => {
       if (pid !== undefined) return;
-      exit = { kind: 'not-started', reason: error.code ?? error.message };
+      exit = { kind: 'not-started', reason: result.code ?? result.originalMessage ?? 'unknown' };
       finish(true);
     });
     subprocess.once('exit', (code, signal) => {
       exit = signal === null ? { kind: 'exited', code: code ?? 0 } : { kind: 'signaled', signal };
       // Something that was left behind may hold the pipes open for ever; it is ended, and not waited for.
-      drain = setTimeout(() => {
+      drain = whenQuiet(() => {
         kill();
-        drain = setTimeout(() => finish(false), DRAIN_MS);
-      }, DRAIN_MS);
+        drain = whenQuiet(() => finish(false));
+      });
     });
     subprocess.once('close', () => finish(true));
   }).then((end) => {
@@ -89,6 +100,12 @@ export function execute(
     }
     return end;
   });
+
+  /** After the time to drain, not counting what is spent on a slow reader. */
+  function whenQuiet(then: () => void): NodeJS.Timeout {
+    const timer: NodeJS.Timeout = setTimeout(() => (waiting > 0 ? timer.refresh() : then()), DRAIN_MS);
+    return timer;
+  }
 
   return {
     ended,
