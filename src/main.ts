@@ -1,5 +1,6 @@
 import { createContext } from './context.ts';
 import { AxError } from './errors.ts';
+import { safeJson } from './output/escape.ts';
 import { describeError, errorDocument } from './output/output.ts';
 import { createStyle, wantsColor } from './output/style.ts';
 import { buildProgram, usageProblem } from './program.ts';
@@ -18,6 +19,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
   }
   const separator = argv[0] === 'run' ? argv.indexOf('--') : -1;
+  // What stands after it is the task's, even where it looks like an option of ours.
+  const own = separator < 0 ? argv : argv.slice(0, separator);
   let exitCode = 0;
   const program = buildProgram(context, {
     version: VERSION,
@@ -26,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       exitCode = code;
     },
   });
-  const json = argv.includes('--json');
+  const json = own.includes('--json');
   try {
     for (const command of [
       program,
@@ -37,15 +40,15 @@ export async function main(argv: readonly string[]): Promise<number> {
       // commander's own message would come beside ours.
       command.configureOutput({ writeErr: () => {} });
     }
-    await program.parseAsync(separator < 0 ? argv : argv.slice(0, separator), { from: 'user' });
+    await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (usageProblem(error)?.status === 0) return 0;
-    const refusal = explain(error, argv);
+    const refusal = explain(error, own);
     if (json) {
-      context.stdout.write(`${JSON.stringify(errorDocument(refusal))}\n`);
+      context.stdout.write(`${safeJson(errorDocument(refusal))}\n`);
     } else {
-      const color = argv.includes('--no-color') ? 'never' : 'auto';
+      const color = own.includes('--no-color') ? 'never' : 'auto';
       const style = await createStyle(wantsColor(context, color, context.stderrIsTerminal));
       context.stderr.write(`${describeError(refusal, style)}\n`);
     }

@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import { visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
 import { listAudit, verifyAudit } from '../store/audit.ts';
-import { type GlobalOptions, openSession, withStore } from './session.ts';
+import { type GlobalOptions, openSession, withExistingStore, withStore } from './session.ts';
 
 export interface AuditOptions extends GlobalOptions {
   readonly type?: string;
@@ -13,7 +13,7 @@ export interface AuditOptions extends GlobalOptions {
 /** `ax audit list`: the newest records, oldest of them first. */
 export async function listCommand(context: Context, options: AuditOptions): Promise<number> {
   const session = await openSession(context, options);
-  const records = await withStore(session, (database) =>
+  const records = await withExistingStore(session, [], (database) =>
     listAudit(database, {
       limit: options.limit ?? 100,
       ...(options.type === undefined ? {} : { type: options.type }),

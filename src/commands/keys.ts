@@ -11,7 +11,7 @@ import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import { createKey, readKeyring, type SigningAlgorithm } from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
-import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** How long a key of each role should stay in use (spec: security, T8). */
@@ -26,7 +26,7 @@ export interface KeyOptions extends GlobalOptions {
 export async function listCommand(context: Context, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
   const keyring = readKeyring(session);
-  const opens = await withStore(session, (database) => countByKey(database));
+  const opens = await withExistingStore(session, new Map<string, number>(), countByKey);
   const { output } = session;
   const rows = keyring.map((entry) => ({
     kid: entry.kid,

@@ -81,7 +81,7 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
       { hint: `find out whose key that is; if it may sign for ${claimed.project}: ${command}` },
     );
   }
-  if (!session.context.interactive || session.context.env.AX_TRUST !== undefined) {
+  if (!session.context.interactive || session.output.json || session.context.env.AX_TRUST !== undefined) {
     return new AxError(
       'SIGNATURE_UNTRUSTED',
       `ax.lock: signed for ${claimed.project} by ${key.kid}, which nobody here trusts yet`,

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
-import { visible } from '../output/escape.ts';
+import { safeJson, visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
 import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
 import { formatDuration } from '../security/duration.ts';
@@ -12,7 +12,7 @@ import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
 import { readKeyring } from './keys-access.ts';
-import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 export interface ListOptions extends GlobalOptions {
   readonly limit?: number;
@@ -24,7 +24,7 @@ export async function listCommand(context: Context, options: ListOptions): Promi
   const session = await openSession(context, options);
   const limit = options.limit ?? 50;
   const page = { limit: limit + 1, before: options.before?.toUpperCase() };
-  const found = await withStore(session, (database) => listReceipts(database, page));
+  const found = await withExistingStore(session, [], (database) => listReceipts(database, page));
   const rows = found.slice(0, limit);
   const next = found.length > limit ? rows.at(-1)?.id : undefined;
   const { output } = session;
@@ -88,8 +88,7 @@ export async function decryptCommand(
     recordRead(session, database, receipt, 'decrypt');
     return found;
   });
-  const text =
-    options.raw === true ? opened.envelopeText.trimEnd() : JSON.stringify(opened.statement, null, 2);
+  const text = options.raw === true ? opened.envelopeText.trimEnd() : safeJson(opened.statement, 2);
   context.stdout.write(`${text}\n`);
   return 0;
 }

@@ -39,10 +39,13 @@ export async function createRunReporter(
 function jsonReporter(context: Context, output: Output): RunReporter {
   // A character may be split between two chunks.
   const decoders = new Map<string, StringDecoder>();
-  const decode = (key: string, chunk: Buffer): string => {
+  const decoderOf = (key: string): StringDecoder => {
     const decoder = decoders.get(key) ?? new StringDecoder('utf8');
     decoders.set(key, decoder);
-    return decoder.write(chunk);
+    return decoder;
+  };
+  const print = (runId: string, task: string, stream: string, text: string): void => {
+    if (text !== '') output.document({ schema: SCHEMA, type: 'output', runId, task, stream, text });
   };
   return {
     report(report) {
@@ -55,12 +58,17 @@ function jsonReporter(context: Context, output: Output): RunReporter {
         }
         case 'output': {
           const { runId, task, stream, chunk } = report;
-          const text = decode(`${runId} ${stream}`, chunk);
-          if (text !== '') output.document({ schema: SCHEMA, type: 'output', runId, task, stream, text });
+          print(runId, task, stream, decoderOf(`${runId} ${stream}`).write(chunk));
           return drained(context.stdout);
         }
+        case 'finished': {
+          const { runId, task } = report.result;
+          for (const stream of ['stdout', 'stderr']) {
+            print(runId, task, stream, decoderOf(`${runId} ${stream}`).end());
+          }
+          return undefined;
+        }
         case 'started':
-        case 'finished':
           return undefined;
       }
     },
@@ -88,7 +96,9 @@ async function peopleReporter(
   { quiet, several }: RunReportOptions,
 ): Promise<RunReporter> {
   const steps = await createSteps(context, output);
-  const inActions = context.env.GITHUB_ACTIONS === 'true';
+  // GitHub Actions, Azure Pipelines, TeamCity: they read commands in what is printed.
+  const { GITHUB_ACTIONS, TF_BUILD, TEAMCITY_VERSION } = context.env;
+  const inCi = [GITHUB_ACTIONS, TF_BUILD, TEAMCITY_VERSION].some((value) => (value ?? '') !== '');
   const prefixed = several || (!context.stdoutIsTerminal && !quiet);
   const splitters = new Map<string, ReturnType<typeof createLineSplitter>>();
   const started = new Map<string, number>();
@@ -96,7 +106,7 @@ async function peopleReporter(
 
   const writeLine = (stream: 'stdout' | 'stderr', task: string, line: string): void => {
     const shown = visible(line.replaceAll('\t', '    '));
-    const text = inActions ? neutralizeWorkflowCommands(shown) : shown;
+    const text = inCi ? neutralizeWorkflowCommands(shown) : shown;
     const prefix = prefixed ? `${output.style.cyan(visible(task))} | ` : '';
     steps.done();
     context[stream].write(`${prefix}${text}\n`);

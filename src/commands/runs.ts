@@ -3,12 +3,12 @@ import { visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
 import { isAlive } from '../runtime/supervisor-identity.ts';
 import { findRun, listRuns, type Run } from '../store/runs.ts';
-import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 /** `ax runs`: what ran and is running, the newest first. */
 export async function runs(context: Context, options: GlobalOptions & { limit?: number }): Promise<number> {
   const session = await openSession(context, options);
-  show(session, await withStore(session, (database) => listRuns(database, options.limit ?? 20)));
+  show(session, await withExistingStore(session, [], (database) => listRuns(database, options.limit ?? 20)));
   return 0;
 }
 

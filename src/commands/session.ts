@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { createOutput, type Output } from '../output/output.ts';
 import type { ColorChoice } from '../output/style.ts';
-import { type Database, openDatabase } from '../store/database.ts';
+import { type Database, openDatabase, STORE_FILE } from '../store/database.ts';
 import { type Home, resolveHome } from '../store/home.ts';
 import { readSettings, type SettingName } from '../store/settings.ts';
 
@@ -77,4 +77,13 @@ export async function withStore<T>(
   } finally {
     database.close();
   }
+}
+
+/** The same for a command that only lists: where there is no store, `none` is the answer, and none is made. */
+export async function withExistingStore<T>(
+  session: Session,
+  none: T,
+  body: (database: Database) => T,
+): Promise<T> {
+  return existsSync(join(session.storeDir, STORE_FILE)) ? withStore(session, body) : none;
 }

@@ -54,6 +54,22 @@ export interface LineSplitter {
   end(): void;
 }
 
+/**
+ * JSON that a terminal cannot be moved by: what JSON.stringify leaves as it is (C1 controls, bidi and invisible
+ * characters) is written as escapes, which mean the same to every JSON parser.
+ */
+export function safeJson(value: unknown, indent?: number): string {
+  // Line feeds that are left are JSON.stringify's own; those inside strings it has escaped.
+  return JSON.stringify(value, null, indent).replace(UNSAFE, (char) =>
+    char === '\n' ? char : jsonEscapeOf(char),
+  );
+}
+
+function jsonEscapeOf(char: string): string {
+  const units = [...Array(char.length).keys()].map((at) => char.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+}
+
 const LF = 0x0a;
 const CR = 0x0d;
 

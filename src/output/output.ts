@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import type { AxError, ErrorCode } from '../errors.ts';
-import { visible, visibleBlock } from './escape.ts';
+import { safeJson, visible, visibleBlock } from './escape.ts';
 import { type ColorChoice, createStyle, type Style, wantsColor } from './style.ts';
 
 /**
@@ -49,7 +49,7 @@ export async function createOutput(context: Context, options: OutputOptions): Pr
       context.stderr.write(`ax: ${errorStyle.yellow('warning')}: ${visibleBlock(text)}\n`);
     },
     document(shape) {
-      if (options.json) context.stdout.write(`${JSON.stringify(shape)}\n`);
+      if (options.json) context.stdout.write(`${safeJson(shape)}\n`);
     },
   };
 }

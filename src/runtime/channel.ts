@@ -1,9 +1,9 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
-import { ensurePrivateDirectory, throwIo } from '../store/files.ts';
+import { ensurePrivateDirectory, isErrno, throwIo } from '../store/files.ts';
 
 /**
  * The socket on which a supervisor hears from other processes: one line of JSON in, one line out. It stands in
@@ -28,6 +28,7 @@ export async function openChannel(
 ): Promise<Channel> {
   const directory = runtimeDirectory(context);
   ensurePrivateDirectory(directory, context.actor.uid);
+  removeAbandoned(directory);
   const path = join(directory, `${context.pid}-${Buffer.from(context.randomBytes(6)).toString('hex')}.sock`);
   const server = createServer((socket) => {
     readLine(socket)
@@ -51,6 +52,22 @@ export async function openChannel(
   };
 }
 
+/** A supervisor that was killed could not take its socket away. */
+function removeAbandoned(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const pid = /^([0-9]+)-[0-9a-f]+\.sock$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(directory, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return isErrno(error, 'EPERM');
+  }
+}
+
 /** Sends a line and gives the answer; null when nobody listens there any more. @throws SUPERVISOR_UNREACHABLE */
 export async function askChannel(path: string, line: string): Promise<string | null> {
   if (!existsSync(path)) return null;
@@ -59,13 +76,7 @@ export async function askChannel(path: string, line: string): Promise<string | n
     socket.write(`${line}\n`);
     return await readLine(socket);
   } catch (error) {
-    if (
-      error instanceof Error &&
-      'code' in error &&
-      (error.code === 'ECONNREFUSED' || error.code === 'ENOENT')
-    ) {
-      return null;
-    }
+    if (isErrno(error, 'ECONNREFUSED', 'ENOENT')) return null;
     throw new AxError('SUPERVISOR_UNREACHABLE', `the run's supervisor does not answer on ${path}`, {
       hint: 'try again; if it stays so, see: ax runs',
       cause: error,

@@ -7,6 +7,8 @@ import { MIGRATIONS } from './migrations.ts';
 
 /** 'ax' and the format's number: a file of another program is refused before anything is written to it. */
 const APPLICATION_ID = 0x61780001;
+/** The database's name in the store's folder. */
+export const STORE_FILE = 'ax.db';
 const BUSY_TIMEOUT_MS = 15_000;
 
 /** One open store. Every write happens inside `write`, which is one durable transaction. */
@@ -32,7 +34,7 @@ export interface Database {
  */
 export function openDatabase(directory: string, uid: number): Database {
   ensurePrivateDirectory(directory, uid);
-  const path = join(directory, 'ax.db');
+  const path = join(directory, STORE_FILE);
   createPrivately(path);
   return translate(directory, () => {
     const sqlite = new DatabaseSync(path, {
@@ -82,8 +84,8 @@ function migrate(sqlite: DatabaseSync, directory: string): void {
     );
   }
   if (applicationId !== APPLICATION_ID && (applicationId !== 0 || tableCount(sqlite) !== 0)) {
-    throw new AxError('STORE_UNUSABLE', `${directory}: ax.db is not an ax store`, {
-      hint: `move ${join(directory, 'ax.db')} away`,
+    throw new AxError('STORE_UNUSABLE', `${directory}: ${STORE_FILE} is not an ax store`, {
+      hint: `move ${join(directory, STORE_FILE)} away`,
     });
   }
   sqlite.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');

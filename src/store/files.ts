@@ -134,13 +134,31 @@ export function readPrivateFile(path: string, uid: number): Buffer | null {
   }
 }
 
-/** Reads an ordinary file; null when there is none. @throws IO */
+/** More than any file that ax reads whole may have; each has a limit of its own besides. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads an ordinary file of bounded size.
+ *
+ * @returns null when there is no such file
+ * @throws IO, also for a file that no limit would let through and for one that is no regular file
+ */
 export function readFileIfPresent(path: string): Buffer | null {
+  let fd: number;
   try {
-    return readFileSync(path);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null;
     throwIo(`read ${path}`, error);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size > MAX_FILE_BYTES) {
+      throwIo(`read ${path}`, new Error(`expected a regular file of at most ${MAX_FILE_BYTES} bytes`));
+    }
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 
