@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { createLineSplitter, neutralizeWorkflowCommands, visible } from '../output/escape.ts';
 import { errorShape, type Output } from '../output/output.ts';
 import { createSteps } from '../output/steps.ts';
-import type { Report } from '../runtime/attempt.ts';
+import type { Report } from '../runtime/invocation.ts';
 import type { RunResult } from '../runtime/supervisor.ts';
 import { formatDuration } from '../security/duration.ts';
 

@@ -1,88 +1,19 @@
-import type { Context } from '../context.ts';
-import { type AxError, isAxError } from '../errors.ts';
-import { checkDependencies, type DependencyFinding, type DependencyRoots } from '../manifest/dependencies.ts';
-import type { VerifiedManifest } from '../manifest/verify.ts';
+import { isAxError } from '../errors.ts';
+import { checkDependencies, type DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
-import type { Database } from '../store/database.ts';
-import type { NewRun, OutcomeName, Supervisor } from '../store/runs.ts';
+import type { NewRun } from '../store/runs.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { type ReadyCommand, readyCommand } from './command.ts';
 import { dispatch, type LiveRun } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
-import type { OutputStream } from './executor.ts';
 import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
+import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
 import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
 import { openRun } from './new-run.ts';
 import { type End, failureOf, timedOut } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
-import type { EvidenceKeys } from './receipt.ts';
 import type { ReceiptFacts } from './statement.ts';
-
-/** What all attempts of one invocation share. */
-export interface Invocation {
-  readonly context: Context;
-  readonly database: Database;
-  readonly verified: VerifiedManifest;
-  readonly keys: EvidenceKeys;
-  readonly roots: DependencyRoots;
-  readonly traceId: string;
-  readonly supervisor: Supervisor;
-  /** Path of the socket on which cancel requests arrive. */
-  readonly channel: string | null;
-  /** A promise is given for output that the reader has not taken yet. */
-  readonly report: (report: Report) => Promise<void> | undefined;
-}
-
-/** What an attempt tells while it goes on. */
-export type Report =
-  | { readonly type: 'started'; readonly runId: string; readonly task: string; readonly title: string }
-  | {
-      readonly type: 'event';
-      readonly runId: string;
-      readonly task: string;
-      readonly event: string;
-      readonly fromState: string;
-      readonly toState: string;
-      readonly at: number;
-    }
-  | {
-      readonly type: 'output';
-      readonly runId: string;
-      readonly task: string;
-      readonly stream: OutputStream;
-      /** Secrets are masked already. */
-      readonly chunk: Buffer;
-    }
-  | { readonly type: 'finished'; readonly result: AttemptResult };
-
-export interface AttemptResult {
-  readonly runId: string;
-  readonly task: string;
-  readonly outcome: OutcomeName;
-  readonly exitCode: number;
-  readonly receiptId: string;
-  readonly durationMs: number;
-  readonly error: AxError | null;
-}
-
-export interface CancelOrder {
-  readonly requestedBy: string;
-  readonly source: EventSource;
-  /** 130 for Ctrl-C and `ax cancel`, 128 + n for another signal. */
-  readonly exitCode: number;
-}
-
-export interface Attempt {
-  readonly run: LiveRun;
-  /** How long the confirmation of a cancel request is good for. */
-  readonly confirmWithinMs: number;
-  readonly result: Promise<AttemptResult>;
-  /** Gives the CancelRequest to the machine; true when that is what ends the run. */
-  cancel(order: CancelOrder): boolean;
-  /** Ends the child at once and leaves the rollback out; for the second Ctrl-C. */
-  force(): void;
-}
 
 const CLEAR: MachineContext = {
   dependenciesReady: true,

@@ -5,9 +5,9 @@ import { issueToken, redeemToken } from '../store/cancel-tokens.ts';
 import type { Database } from '../store/database.ts';
 import { countUse } from '../store/limits.ts';
 import { findRun, type Run } from '../store/runs.ts';
-import type { Attempt } from './attempt.ts';
 import { type CancelReply, encodeCancel, isAuthentic, parseCancel, parseReply } from './cancel-protocol.ts';
 import { askChannel } from './channel.ts';
+import type { Attempt } from './invocation.ts';
 
 export interface CancelEdge {
   readonly context: Context;

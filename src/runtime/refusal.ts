@@ -2,8 +2,8 @@ import type { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { appendAudit } from '../store/audit.ts';
-import type { Invocation } from './attempt.ts';
 import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
+import type { Invocation } from './invocation.ts';
 import { openRun } from './new-run.ts';
 
 export interface Refusal {

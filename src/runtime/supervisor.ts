@@ -5,9 +5,10 @@ import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { OutcomeName } from '../store/runs.ts';
 import { requireSpace } from '../store/space.ts';
-import { type Attempt, type AttemptResult, type Invocation, startAttempt } from './attempt.ts';
+import { startAttempt } from './attempt.ts';
 import { answerCancel } from './cancel.ts';
 import { openChannel } from './channel.ts';
+import type { Attempt, AttemptResult, Invocation } from './invocation.ts';
 import type { Plan } from './plan.ts';
 
 export interface RunRequest {
