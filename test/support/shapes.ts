@@ -1,0 +1,237 @@
+import * as z from 'zod';
+
+/**
+ * What `--json` prints, as the documentation has it. Strict: a member that nobody documented must not slip in,
+ * least of all a private part of a key.
+ */
+
+const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+const kid = z.string().regex(/^[\w-]{43}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const time = z.iso.datetime({ precision: 3 });
+const text = z.string().min(1);
+const count = z.int().min(0);
+const exitCode = z.int().min(0).max(255);
+
+export const outcome = z.enum([
+  'completed',
+  'failed',
+  'timed-out',
+  'canceled',
+  'refused',
+  'deferred',
+  'skipped',
+]);
+const state = z.enum([
+  'BOOTSTRAPPING',
+  'IDLE',
+  'PREPARING',
+  'WAITING_ON_DEP',
+  'EXECUTING',
+  'COMPLETED',
+  'FAILED',
+  'CANCELED',
+]);
+
+const failure = z.strictObject({
+  code: z.string().regex(/^[A-Z]+(?:_[A-Z]+)*$/),
+  message: text,
+  hint: z.string().nullable(),
+  exitCode,
+});
+
+/** Any failure. */
+export const errorShape = z.strictObject({
+  schema: z.literal('ax.error/1'),
+  error: failure,
+  retryAfterSeconds: z.int().min(1).optional(),
+});
+
+const runSchema = z.literal('ax.run/1');
+
+export const runEvent = z.strictObject({
+  schema: runSchema,
+  type: z.literal('event'),
+  runId: ulid,
+  task: text,
+  event: z.enum([
+    'TaskSubmitted',
+    'DependenciesReady',
+    'RuleViolation',
+    'Timeout',
+    'CancelRequest',
+    'RetryTrigger',
+    'TelemetryFlushed',
+  ]),
+  fromState: state,
+  toState: state,
+  at: time,
+});
+
+export const runOutput = z.strictObject({
+  schema: runSchema,
+  type: z.literal('output'),
+  runId: ulid,
+  task: text,
+  stream: z.enum(['stdout', 'stderr']),
+  text,
+});
+
+const attempted = z.strictObject({
+  runId: ulid,
+  task: text,
+  outcome: outcome.exclude(['skipped']),
+  exitCode,
+  receiptId: ulid,
+  durationMs: count,
+});
+
+const skipped = z.strictObject({
+  runId: z.null(),
+  task: text,
+  outcome: outcome.extract(['skipped']),
+  exitCode: z.null(),
+  receiptId: z.null(),
+  durationMs: z.literal(0),
+});
+
+export const runResult = z.strictObject({
+  schema: runSchema,
+  type: z.literal('result'),
+  outcome,
+  exitCode,
+  runs: z.array(z.union([attempted, skipped])),
+  error: failure.optional(),
+});
+
+/** One line of `ax run --json`. */
+export const runLine = z.discriminatedUnion('type', [runEvent, runOutput, runResult]);
+
+export const runPlan = z.strictObject({
+  schema: z.literal('ax.run.plan/1'),
+  tasks: z.array(
+    z.strictObject({
+      task: text,
+      argv: z.array(z.string()).min(1),
+      cwd: text,
+      environment: z.array(text),
+      dependencies: z.array(
+        z.strictObject({
+          kind: z.enum(['file', 'directory', 'executable']),
+          path: text,
+          sha256,
+          size: count,
+          mode: z.enum(['100644', '100755', '040000']),
+        }),
+      ),
+      timeoutMs: z.int().min(1),
+    }),
+  ),
+});
+
+export const verifyShape = z.strictObject({
+  schema: z.literal('ax.verify/1'),
+  ok: z.boolean(),
+  checks: z
+    .array(
+      z.union([
+        z.strictObject({ name: text, ok: z.literal(true), detail: text }),
+        z.strictObject({ name: text, ok: z.literal(false), detail: text, error: failure }),
+      ]),
+    )
+    .min(1),
+});
+
+export const receiptsList = z.strictObject({
+  schema: z.literal('ax.receipts.list/1'),
+  receipts: z.array(
+    z.strictObject({
+      id: ulid,
+      runId: ulid,
+      task: text,
+      project: text,
+      outcome,
+      startedAt: time,
+      durationMs: count,
+      recipients: z.array(kid).min(1),
+    }),
+  ),
+  next: ulid.optional(),
+});
+
+export const keysList = z.strictObject({
+  schema: z.literal('ax.keys.list/1'),
+  keys: z.array(
+    z.strictObject({
+      kid,
+      role: z.enum(['signing', 'host', 'receipt']),
+      algorithm: z.enum(['Ed25519', 'HS256', 'A256KW']),
+      state: z.enum(['active', 'retired']),
+      createdAt: time,
+      dueAt: time,
+      receipts: count,
+    }),
+  ),
+});
+
+export const runsList = z.strictObject({
+  schema: z.literal('ax.runs/1'),
+  runs: z.array(
+    z.strictObject({
+      runId: ulid,
+      task: text,
+      project: text,
+      state,
+      outcome: outcome.nullable(),
+      exitCode: exitCode.nullable(),
+      attempt: z.int().min(1),
+      actor: z.strictObject({ uid: z.int(), name: text }),
+      startedAt: time,
+      supervisorAlive: z.boolean(),
+    }),
+  ),
+});
+
+/** `ax cancel`: what was asked for was done, or why not yet, or why never. */
+export const cancelShape = z.discriminatedUnion('outcome', [
+  z.strictObject({ schema: z.literal('ax.cancel/1'), outcome: z.literal('canceled'), runId: ulid }),
+  z.strictObject({
+    schema: z.literal('ax.cancel/1'),
+    outcome: z.literal('confirmation-required'),
+    token: text,
+    error: failure,
+  }),
+  z.strictObject({
+    schema: z.literal('ax.cancel/1'),
+    outcome: z.literal('rate-limited'),
+    retryAfterSeconds: z.int().min(1).max(60),
+    error: failure,
+  }),
+  z.strictObject({ schema: z.literal('ax.cancel/1'), outcome: z.literal('not-running'), error: failure }),
+]);
+
+export type RunLine = z.infer<typeof runLine>;
+
+/** The one document of a command that prints one. */
+export function document<T>(shape: z.ZodType<T>, stdout: string): T {
+  expectLines(stdout, 1);
+  return shape.parse(JSON.parse(stdout));
+}
+
+/** The lines of `ax run --json`. */
+export function stream(stdout: string): RunLine[] {
+  return stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => runLine.parse(JSON.parse(line)));
+}
+
+/** The last line of `ax run --json`. */
+export function result(stdout: string): z.infer<typeof runResult> {
+  return runResult.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+}
+
+function expectLines(text: string, count: number): void {
+  const found = text.split('\n').length - 1;
+  if (!text.endsWith('\n') || found !== count) throw new Error(`expected ${count} line(s), found ${found}`);
+}
