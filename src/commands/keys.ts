@@ -145,13 +145,9 @@ async function rotateReceiptKey(session: Session): Promise<number> {
         ? active
         : createKey(session, database, { role: 'receipt', change: 'rotate' });
     const to = parseReceiptKey(current.jwk, current.kid);
-    const keys = readKeyring(session).filter((entry) => entry.role === 'receipt');
     // Older ones alone: another rotation may have made a newer key meanwhile, and what it has moved stays there.
-    const from = keys
-      .slice(
-        0,
-        keys.findIndex(({ kid }) => kid === current.kid),
-      )
+    const from = readKeyring(session)
+      .filter((entry) => entry.role === 'receipt' && entry.createdAt < current.createdAt)
       .map((entry) => parseReceiptKey(entry.jwk, entry.kid));
     const done = rewrapReceipts(database, {
       from,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { AxError, isAxError } from '../errors.ts';
 import { readIntroduction } from '../manifest/first-contact.ts';
+import type { Manifest } from '../manifest/schema.ts';
 import type { Trust } from '../manifest/trust.ts';
 import { loadTrust, saveTrust } from '../manifest/trust-file.ts';
 import { type Verification, type VerifiedManifest, verifyManifest } from '../manifest/verify.ts';
@@ -71,7 +72,9 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
   if (introduction === null) return null;
   const { claimed, keys } = introduction;
   const [key] = keys;
-  if (key === undefined) return null;
+  const known = trust.get(claimed.project)?.keys ?? [];
+  // Signed by a trusted key, only not by enough of them: what the refusal says already is what is wrong.
+  if (key === undefined || keys.some(({ kid }) => known.some((trusted) => trusted.kid === kid))) return null;
   const command = `ax trust add ${claimed.project} --key ${key.kid}`;
   // A project that has trusted keys is not met for the first time: another key there is a change, not a start.
   if (trust.has(claimed.project)) {
@@ -133,7 +136,7 @@ function refuseWith(verification: Verification, error: AxError): Verification {
   const checks = verification.checks.map((check) =>
     check.error?.code === error.code ? { ...check, detail: error.message, error } : check,
   );
-  return { ok: false, checks, error };
+  return { ok: false, checks, error, manifest: null };
 }
 
 /** The verified manifest. @throws whatever verification refuses with, and records why in the audit log */
@@ -144,10 +147,10 @@ export async function requireVerified(session: Session, lock: Lock): Promise<Ver
 }
 
 /** True when `ax.yaml` is no longer what was signed. A missing one is no drift: the lock is what runs. */
-export function hasDrifted(lock: Lock, verified: VerifiedManifest): boolean {
+export function hasDrifted(lock: Lock, signed: Manifest): boolean {
   try {
     const source = readFileIfPresent(join(lock.root, 'ax.yaml'));
-    return source !== null && sha256Hex(source) !== verified.manifest.source.sha256;
+    return source !== null && sha256Hex(source) !== signed.source.sha256;
   } catch (error) {
     if (isAxError(error)) return true;
     throw error;

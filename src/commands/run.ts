@@ -56,7 +56,7 @@ export async function run(
     const verification = await verifyLock(session, lock);
     if (!verification.ok) return refuse(attempt, { error: verification.error, verified: null, findings: [] });
     const { verified } = verification;
-    if (hasDrifted(lock, verified)) session.output.warn(DRIFT);
+    if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
     const prepared = prepare(attempt, verified);
     if ('error' in prepared) return refuse(attempt, { ...prepared, verified });
     if (options.dryRun === true) return describePlans(session, prepared.plans);

@@ -3,18 +3,16 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { describeChanges } from '../manifest/changes.ts';
 import { compile } from '../manifest/compile.ts';
-import { readIntroduction } from '../manifest/first-contact.ts';
-import { type Manifest, manifestSchema } from '../manifest/schema.ts';
+import type { Manifest } from '../manifest/schema.ts';
 import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
-import { MANIFEST_PAYLOAD_TYPE, readEnvelope, verifyManifest } from '../manifest/verify.ts';
+import { MANIFEST_PAYLOAD_TYPE, parsePayload, readEnvelope, verifyManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { confirm } from '../output/prompt.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Envelope } from '../security/dsse.ts';
 import { addSignature, serializeEnvelope, signEnvelope } from '../security/dsse-sign.ts';
-import { decodeUtf8, parseJson } from '../security/json.ts';
 import { parseSigningKey, type SigningKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
@@ -79,8 +77,7 @@ async function coSign(session: Session, key: SigningKey, options: SignOptions): 
   const { output } = session;
   const lock = readLock(session);
   const envelope = readEnvelope(lock.bytes).value;
-  const payload = parseJson(decodeUtf8(envelope.payload, 'ax.lock payload'), 'ax.lock payload');
-  const manifest = manifestSchema.parse(payload);
+  const manifest = parsePayload(envelope.payload).value;
   output.note(
     `version ${manifest.version} of ${visible(manifest.project)}, valid until ${manifest.expiresAt}`,
   );
@@ -121,27 +118,17 @@ interface Previous {
 function readPrevious({ context, home }: Session, root: string): Previous {
   const bytes = readFileIfPresent(join(root, 'ax.lock'));
   if (bytes === null) return { exists: false, manifest: null, version: 0, problem: '' };
-  // Expiry and an older version are why one signs again; signatures are what a comparison needs.
+  // Expiry is a reason to sign again; for a comparison it takes trusted signatures, and nothing else.
   const verification = verifyManifest(bytes, {
     trust: loadTrust(context, home),
     now: context.now(),
     highestVersionSeen: () => 0,
   });
-  if (verification.ok) {
-    const { manifest } = verification.verified;
-    return { exists: true, manifest, version: manifest.version, problem: '' };
-  }
-  if (verification.error.code === 'MANIFEST_EXPIRED') {
-    const claimed = readIntroduction(bytes)?.claimed ?? null;
-    return {
-      exists: true,
-      manifest: claimed,
-      version: claimed?.version ?? 0,
-      problem: verification.error.message,
-    };
-  }
-  const problem = `the ax.lock that is here cannot be compared: ${verification.error.message}`;
-  return { exists: true, manifest: null, version: readIntroduction(bytes)?.claimed.version ?? 0, problem };
+  const manifest = verification.ok ? verification.verified.manifest : verification.manifest;
+  if (manifest !== null) return { exists: true, manifest, version: manifest.version, problem: '' };
+  const reason = verification.ok ? '' : verification.error.message;
+  const problem = `the ax.lock that is here cannot be compared: ${reason}`;
+  return { exists: true, manifest: null, version: 0, problem };
 }
 
 async function requireYes(

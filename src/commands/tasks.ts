@@ -11,7 +11,7 @@ export async function tasks(context: Context, options: GlobalOptions): Promise<n
   const verified = await requireVerified(session, lock);
   const { project, version, expiresAt, tasks: signed } = verified.manifest;
   const { output } = session;
-  if (hasDrifted(lock, verified)) output.warn(DRIFT);
+  if (hasDrifted(lock, verified.manifest)) output.warn(DRIFT);
   const rows = Object.entries(signed).map(([name, task]) => ({
     name,
     title: task.title ?? '',

@@ -24,8 +24,8 @@ export async function verify(context: Context, options: GlobalOptions): Promise<
   const lines: Line[] = verification.checks.map(({ name, detail, error }) =>
     error === null ? { name, ok: true, detail } : { name, ok: false, detail, error },
   );
-  if (verification.ok) {
-    const { manifest } = verification.verified;
+  const manifest = verification.ok ? verification.verified.manifest : verification.manifest;
+  if (manifest !== null) {
     const roots = { root: lock.root, searchPath: context.env.PATH ?? '' };
     for (const { pinned, problem } of checkDependencies(manifest.dependencies, roots)) {
       const name = `dependency ${pinned.path}`;
@@ -38,7 +38,7 @@ export async function verify(context: Context, options: GlobalOptions): Promise<
           ),
         );
     }
-    const drifted = hasDrifted(lock, verification.verified);
+    const drifted = hasDrifted(lock, manifest);
     lines.push({ name: 'source', ok: true, detail: drifted ? DRIFT : 'ax.yaml is what was signed' });
   }
   lines.push(checkEvidence(session));

@@ -110,10 +110,11 @@ export function checkDependencies(
 
 function difference(expected: DependencyDigest, found: DependencyDigest): string | null {
   const name = expected.kind === 'executable' ? `executable ${expected.path}` : expected.path;
-  if (found.kind !== expected.kind) return `${name}: signed as a ${expected.kind}, found a ${found.kind}`;
-  if (found.sha256 !== expected.sha256) {
-    return `${name}: changed; signed sha256:${expected.sha256}, found sha256:${found.sha256}`;
+  const digests = `signed sha256:${expected.sha256}, found sha256:${found.sha256}`;
+  if (found.kind !== expected.kind) {
+    return `${name}: signed as a ${expected.kind}, found a ${found.kind}; ${digests}`;
   }
+  if (found.sha256 !== expected.sha256) return `${name}: changed; ${digests}`;
   if (found.mode !== expected.mode) return `${name}: signed with mode ${expected.mode}, found ${found.mode}`;
   return null;
 }

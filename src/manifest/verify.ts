@@ -48,7 +48,13 @@ export interface Check {
 
 export type Verification =
   | { readonly ok: true; readonly verified: VerifiedManifest; readonly checks: readonly Check[] }
-  | { readonly ok: false; readonly checks: readonly Check[]; readonly error: AxError };
+  | {
+      readonly ok: false;
+      readonly checks: readonly Check[];
+      readonly error: AxError;
+      /** What trusted keys did sign, though something else is against it: to report on, never to run. */
+      readonly manifest: Manifest | null;
+    };
 
 /**
  * Verifies a lock file.
@@ -70,11 +76,14 @@ export function verifyManifest(lock: Uint8Array, policy: VerifyPolicy): Verifica
       return undefined;
     }
   };
-  const failed = (): Verification => {
+  const failed = (manifest: Manifest | null = null): Verification => {
     const error = checks.find((check) => check.error !== null)?.error;
-    return error === null || error === undefined
-      ? { ok: false, checks, error: new AxError('INTERNAL', 'verification stopped without a reason') }
-      : { ok: false, checks, error };
+    return {
+      ok: false,
+      checks,
+      error: error ?? new AxError('INTERNAL', 'verification stopped without a reason'),
+      manifest,
+    };
   };
 
   const envelope = step('envelope', () => readEnvelope(lock));
@@ -87,7 +96,8 @@ export function verifyManifest(lock: Uint8Array, policy: VerifyPolicy): Verifica
   const entry = step('project', () => checkProject(manifest, signed));
   step('validity', () => checkValidity(manifest, policy.now));
   step('version', () => checkVersion(manifest, entry?.trust.minVersion ?? 1, policy.highestVersionSeen));
-  if (entry === undefined || checks.some((check) => check.error !== null)) return failed();
+  if (entry === undefined) return failed();
+  if (checks.some((check) => check.error !== null)) return failed(manifest);
   const result = {
     manifest,
     digest: sha256Hex(envelope.payload),
@@ -168,7 +178,8 @@ function checkSignatures(
   });
 }
 
-function parsePayload(payload: Buffer): { value: Manifest; detail: string } {
+/** @throws JSON_MALFORMED, MANIFEST_INVALID */
+export function parsePayload(payload: Buffer): { value: Manifest; detail: string } {
   const parsed = manifestSchema.safeParse(
     parseJson(decodeUtf8(payload, 'ax.lock payload'), 'ax.lock payload'),
   );

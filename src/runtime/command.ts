@@ -38,19 +38,26 @@ export function readyCommand(plan: Plan, argv: readonly string[], roots: Depende
   const findings = checkDependencies(plan.pinned, roots);
   requireDependencies(findings);
   const [name = '', ...args] = argv;
-  const command = { file: locate(name, plan), argv0: name, args, cwd: plan.cwd, env: plan.env, findings };
+  const command = {
+    file: locate(name, plan, roots),
+    argv0: name,
+    args,
+    cwd: plan.cwd,
+    env: plan.env,
+    findings,
+  };
   return command as unknown as ReadyCommand;
 }
 
-function locate(name: string, plan: Plan): string {
+function locate(name: string, plan: Plan, { searchPath }: DependencyRoots): string {
   if (name.includes('/')) {
     const file = isAbsolute(name) ? name : resolve(plan.cwd, name);
     if (isExecutable(file)) return file;
     throw missing(plan, `expected ${name} to be an executable file`, `chmod +x ${name}, then: ax sign`);
   }
-  const searchPath = plan.env.PATH ?? '';
   const pinned = plan.pinned.some((entry) => entry.kind === 'executable' && entry.path === name);
-  const found = pinned ? findRealExecutable(name, searchPath) : findExecutable(name, searchPath);
+  // The digest is of what the search path leads to; a PATH of the task's own may lead elsewhere.
+  const found = pinned ? findRealExecutable(name, searchPath) : findExecutable(name, plan.env.PATH ?? '');
   if (found !== null) return found;
   throw missing(plan, `no command "${name}" on PATH`, `install ${name}, or put it on PATH`);
 }

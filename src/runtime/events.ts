@@ -6,7 +6,7 @@ import { createUlid } from '../security/ulid.ts';
 import type { MachineEvent } from './machine.ts';
 
 /** Who may say something about a run. */
-export type EventSource = 'dispatcher' | 'executor' | 'telemetry' | 'cancel-channel';
+export type EventSource = 'dispatcher' | 'executor' | 'guard-host' | 'telemetry' | 'cancel-channel';
 
 /** An event as it is recorded (spec: formats, "Events"). */
 export interface AuthenticatedEvent {

@@ -22,7 +22,8 @@ export type AuditType =
   | 'cancel.request'
   | 'key.change'
   | 'trust.change'
-  | 'receipt.read';
+  | 'receipt.read'
+  | 'alert';
 
 export interface AuditEntry {
   readonly type: AuditType;

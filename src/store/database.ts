@@ -152,12 +152,15 @@ const SQLITE = {
   NOTADB: 26,
 };
 
+/** An extended code: the journal's index could not grow. SQLite calls that I/O, and it means a full disk. */
+const IOERR_SHMSIZE = 4874;
+
 function translate<T>(directory: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
     if (!(error instanceof Error) || !('errcode' in error)) throw error;
-    const code = Number(error.errcode) & 0xff;
+    const code = error.errcode === IOERR_SHMSIZE ? SQLITE.FULL : Number(error.errcode) & 0xff;
     const options = { cause: error };
     switch (code) {
       case SQLITE.BUSY:

@@ -137,6 +137,12 @@ export function findRun(database: Database, prefix: string): Run {
   });
 }
 
+/** The run with exactly this id; null when there is none. Inside `database.write` or `read`. */
+export function loadRun(database: Database, id: string): Run | null {
+  const row = database.prepare('SELECT * FROM runs WHERE id = ?').get(id);
+  return row === undefined ? null : toRun(row);
+}
+
 /** The newest runs first. */
 export function listRuns(database: Database, limit: number): Run[] {
   return database.read(() =>
