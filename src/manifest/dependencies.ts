@@ -47,8 +47,12 @@ function digestExecutable(name: string, searchPath: string): Digested {
       `install ${name}, or put it on PATH`,
     );
   }
-  const { identity, ...digest } = digestFile(file);
-  return { digest: { kind: 'executable', path: name, ...digest }, identity };
+  try {
+    const { identity, ...digest } = digestFile(file);
+    return { digest: { kind: 'executable', path: name, ...digest }, identity };
+  } catch (error) {
+    throw problem(`executable ${name}: ${file} cannot be read (${String(error)})`, `check ${file}`, error);
+  }
 }
 
 function digestPath(path: string, root: string): Digested {

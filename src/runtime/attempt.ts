@@ -10,7 +10,7 @@ import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
 import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
 import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
 import { openRun } from './new-run.ts';
-import { type End, failureOf, timedOut } from './outcome.ts';
+import { type End, type Failure, failureOf, timedOut } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import type { ReceiptFacts } from './statement.ts';
@@ -113,12 +113,10 @@ export function startAttempt(
   async function settleExecution(): Promise<AttemptResult> {
     facts.after = checkDependencies(plan.pinned, invocation.roots);
     recordDependencies(facts.after, 'after run');
-    const failure =
-      run.state === 'EXECUTING' && facts.exit !== null ? failureOf(facts.exit, plan, facts.after) : null;
+    const failure = run.state === 'EXECUTING' ? findFailure() : null;
     if (failure !== null) send({ type: 'RuleViolation', rule: failure.rule }, 'executor');
     switch (run.state) {
       case 'EXECUTING':
-        facts.products = digestArtifacts(plan.task.outputs ?? [], invocation.roots.root);
         send({ type: 'TelemetryFlushed' }, 'telemetry');
         return settle({ outcome: 'completed', exitCode: 0, error: null });
       case 'CANCELED':
@@ -127,6 +125,18 @@ export function startAttempt(
       default:
         await rollBack();
         return settle(failure?.end ?? timedOut(plan));
+    }
+  }
+
+  function findFailure(): Failure | null {
+    const failure = facts.exit === null ? null : failureOf(facts.exit, plan, facts.after);
+    if (failure !== null) return failure;
+    try {
+      facts.products = digestArtifacts(plan.task.outputs ?? [], invocation.roots.root);
+      return null;
+    } catch (error) {
+      if (!isAxError(error)) throw error;
+      return { rule: 'outputs', end: { outcome: 'failed', exitCode: error.exitCode, error } };
     }
   }
 
@@ -152,7 +162,7 @@ export function startAttempt(
       plan,
       onTimeout,
       onOutput: (stream, chunk) =>
-        void report({ type: 'output', runId: run.id, task: plan.taskId, stream, chunk }),
+        report({ type: 'output', runId: run.id, task: plan.taskId, stream, chunk }),
     });
     return child.ended;
   }
@@ -208,7 +218,7 @@ export function startAttempt(
     const receiptId = finishAttempt(invocation, {
       row,
       end,
-      facts: { ...facts, plan, verified, lockSha256: verified.lockSha256, durationMs },
+      facts: { ...facts, plan, verified, durationMs },
     });
     const result = { runId: run.id, task: plan.taskId, receiptId, durationMs, ...end };
     void report({ type: 'finished', result });
@@ -225,6 +235,7 @@ function recordStart(invocation: Invocation, plan: Plan, checked: readonly Depen
       task: plan.taskId,
       manifestDigest: verified.digest,
       manifestVersion: verified.manifest.version,
+      lockSha256: verified.lockSha256,
       manifest: verified.manifest,
     });
     const record = { runId: row.id, actor: context.actor };

@@ -3,7 +3,7 @@ import type { Manifest } from '../manifest/schema.ts';
 import { parseDuration } from '../security/duration.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
-import { type CancelPolicy, insertRun, type NewRun, nextAttempt, type Supervisor } from '../store/runs.ts';
+import { type CancelPolicy, insertRun, type NewRun, type Supervisor } from '../store/runs.ts';
 import { createSpanId } from './events.ts';
 
 export interface RunOrigin {
@@ -16,7 +16,7 @@ export interface RunOrigin {
 
 const DEFAULT_CANCEL: CancelPolicy = { max: 10, perMs: 60_000, confirmWithinMs: 30_000 };
 
-/** The row of a new attempt, in its first state; inside `database.write`, so that attempts are numbered in order. */
+/** The row of a new run, in its first state; inside `database.write`. */
 export function openRun(
   origin: RunOrigin,
   about: {
@@ -24,6 +24,7 @@ export function openRun(
     task: string;
     manifestDigest: string;
     manifestVersion: number;
+    lockSha256: string;
     manifest: Manifest | null;
   },
 ): NewRun {
@@ -35,9 +36,10 @@ export function openRun(
     spanId: createSpanId(context.randomBytes),
     project: about.project,
     task: about.task,
-    attempt: nextAttempt(database, about.project, about.task),
+    attempt: 1,
     manifestDigest: about.manifestDigest,
     manifestVersion: about.manifestVersion,
+    lockSha256: about.lockSha256,
     actor: context.actor,
     state: 'BOOTSTRAPPING',
     outcome: null,

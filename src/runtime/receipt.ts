@@ -34,6 +34,7 @@ export function makeReceipt(
   return {
     id: receiptId,
     runId: run.id,
+    attempt: run.attempt,
     project: run.project,
     task: run.task,
     outcome: facts.outcome,
@@ -118,6 +119,7 @@ export function verifyReceipt(
   const claimed: Record<string, JsonValue | undefined> = {
     receiptId: receipt.id,
     runId: receipt.runId,
+    attempt: receipt.attempt,
     project: receipt.project,
     task: receipt.task,
     outcome: receipt.outcome,

@@ -34,6 +34,7 @@ export function recordRefusal(
       task,
       manifestDigest: verified?.digest ?? '',
       manifestVersion: verified?.manifest.version ?? 0,
+      lockSha256,
       manifest: verified?.manifest ?? null,
     });
     const record = { runId: run.id, actor: context.actor };
@@ -49,7 +50,6 @@ export function recordRefusal(
     row,
     end: { outcome: 'refused', exitCode: error.exitCode, error },
     facts: {
-      lockSha256,
       verified,
       plan: null,
       before: findings,

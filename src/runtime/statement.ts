@@ -19,8 +19,6 @@ export interface ReceiptFacts {
   readonly outcome: OutcomeName;
   readonly exitCode: number;
   readonly error: { readonly code: string; readonly message: string } | null;
-  /** SHA-256 of the lock file that was read, verified or not. */
-  readonly lockSha256: string;
   readonly verified: VerifiedManifest | null;
   readonly plan: Plan | null;
   readonly before: readonly DependencyFinding[];
@@ -45,7 +43,9 @@ export interface ReceiptFacts {
 /** The in-toto Statement v1 of a receipt (spec: formats, "Receipts"). */
 export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue } {
   const subject: readonly Artifact[] =
-    facts.products.length > 0 ? facts.products : [{ name: 'ax.lock', digest: { sha256: facts.lockSha256 } }];
+    facts.products.length > 0
+      ? facts.products
+      : [{ name: 'ax.lock', digest: { sha256: facts.run.lockSha256 } }];
   const predicate = {
     receiptId: facts.receiptId,
     runId: facts.run.id,
@@ -89,7 +89,7 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
   ) as { [name: string]: JsonValue };
 }
 
-function manifestOf({ verified, lockSha256 }: ReceiptFacts) {
+function manifestOf({ verified, run: { lockSha256 } }: ReceiptFacts) {
   if (verified === null) return { verified: false, lockSha256 };
   const { manifest, digest, keyids } = verified;
   return { verified: true, lockSha256, digest: { sha256: digest }, version: manifest.version, keyids };

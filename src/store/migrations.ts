@@ -13,6 +13,7 @@ export const MIGRATIONS: readonly string[] = [
     attempt          INTEGER NOT NULL,
     manifest_digest  TEXT NOT NULL,
     manifest_version INTEGER NOT NULL,
+    lock_sha256      TEXT NOT NULL,
     actor            TEXT NOT NULL,
     state            TEXT NOT NULL,
     seq              INTEGER NOT NULL DEFAULT 0,
@@ -49,7 +50,8 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE receipts (
     id          TEXT PRIMARY KEY,
-    run_id      TEXT NOT NULL UNIQUE REFERENCES runs (id),
+    run_id      TEXT NOT NULL REFERENCES runs (id),
+    attempt     INTEGER NOT NULL,
     project     TEXT NOT NULL,
     task        TEXT NOT NULL,
     outcome     TEXT NOT NULL,
@@ -58,7 +60,8 @@ export const MIGRATIONS: readonly string[] = [
     protected   TEXT NOT NULL,
     iv          TEXT NOT NULL,
     ciphertext  BLOB NOT NULL,
-    tag         TEXT NOT NULL
+    tag         TEXT NOT NULL,
+    UNIQUE (run_id, attempt)
   ) STRICT;
 
   -- The wrapped content keys stand apart from the ciphertext, so that rotation rewrites small rows alone.

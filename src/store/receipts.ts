@@ -12,6 +12,7 @@ import type { OutcomeName } from './runs.ts';
 export interface ReceiptRow {
   readonly id: string;
   readonly runId: string;
+  readonly attempt: number;
   readonly project: string;
   readonly task: string;
   readonly outcome: OutcomeName;
@@ -23,16 +24,17 @@ export interface StoredReceipt extends ReceiptRow {
   readonly jwe: Jwe;
 }
 
-/** Adds a receipt; inside `database.write`. A run has one receipt: a second is refused by the key. */
+/** Adds a receipt; inside `database.write`. An attempt has one receipt: a second is refused by the key. */
 export function insertReceipt(database: Database, receipt: StoredReceipt): void {
   database
     .prepare(
-      `INSERT INTO receipts (id, run_id, project, task, outcome, started_at, duration_ms,
-         protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO receipts (id, run_id, attempt, project, task, outcome, started_at, duration_ms,
+         protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       receipt.id,
       receipt.runId,
+      receipt.attempt,
       receipt.project,
       receipt.task,
       receipt.outcome,
@@ -53,7 +55,7 @@ function insertRecipient(database: Database, receiptId: string, recipient: JweRe
 }
 
 /**
- * The receipt with this id or unique prefix; a run's id stands for its receipt.
+ * The receipt with this id or unique prefix; a run's id stands for the receipt of its last attempt.
  *
  * @throws RECEIPT_UNKNOWN, ID_AMBIGUOUS
  */
@@ -63,7 +65,7 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
       ? database
           .prepare(
             `SELECT * FROM receipts WHERE (id >= ?1 AND id < ?1 || '~') OR (run_id >= ?1 AND run_id < ?1 || '~')
-             LIMIT 2`,
+             ORDER BY id DESC LIMIT 2`,
           )
           .all(prefix)
       : [];
@@ -73,7 +75,8 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
         hint: 'ax receipts list',
       });
     }
-    if (rows.length > 1) {
+    const byRun = String(row.run_id).startsWith(prefix) && rows[1]?.run_id === row.run_id;
+    if (rows.length > 1 && !byRun) {
       throw new AxError('ID_AMBIGUOUS', `more than one receipt begins with "${prefix}"`, {
         hint: 'give more of its characters; ax receipts list shows them',
       });
@@ -95,7 +98,7 @@ export function listReceipts(
   return database.read(() =>
     database
       .prepare(
-        `SELECT id, run_id, project, task, outcome, started_at, duration_ms,
+        `SELECT id, run_id, attempt, project, task, outcome, started_at, duration_ms,
            (SELECT json_group_array(kid) FROM receipt_recipients WHERE receipt_id = receipts.id) AS kids
          FROM receipts WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2`,
       )
@@ -137,6 +140,7 @@ function toRow(row: Record<string, unknown>): ReceiptRow {
   return {
     id: String(row.id),
     runId: String(row.run_id),
+    attempt: Number(row.attempt),
     project: String(row.project),
     task: String(row.task),
     outcome: row.outcome as OutcomeName,

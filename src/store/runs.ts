@@ -28,9 +28,12 @@ export interface Run {
   readonly spanId: string;
   readonly project: string;
   readonly task: string;
+  /** 1 for the first; a retry is the next attempt of the same run. */
   readonly attempt: number;
   readonly manifestDigest: string;
   readonly manifestVersion: number;
+  /** SHA-256, hex, of the ax.lock that was read. */
+  readonly lockSha256: string;
   readonly actor: Actor;
   readonly state: string;
   /** The sequence number of the last committed event. */
@@ -59,9 +62,9 @@ export type NewRun = Omit<Run, 'seq' | 'finishedAt'>;
 export function insertRun(database: Database, run: NewRun): void {
   database
     .prepare(
-      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, actor,
-         state, outcome, exit_code, started_at, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256,
+         actor, state, outcome, exit_code, started_at, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run.id,
@@ -72,6 +75,7 @@ export function insertRun(database: Database, run: NewRun): void {
       run.attempt,
       run.manifestDigest,
       run.manifestVersion,
+      run.lockSha256,
       JSON.stringify(run.actor),
       run.state,
       run.outcome,
@@ -150,14 +154,6 @@ export function listRuns(database: Database, limit: number): Run[] {
   );
 }
 
-/** The number that the next attempt at a task has: one more than the attempts so far. */
-export function nextAttempt(database: Database, project: string, task: string): number {
-  const row = database
-    .prepare('SELECT max(attempt) AS n FROM runs WHERE project = ? AND task = ?')
-    .get(project, task);
-  return Number(row?.n ?? 0) + 1;
-}
-
 function toRun(row: Record<string, unknown>): Run {
   return {
     id: String(row.id),
@@ -168,6 +164,7 @@ function toRun(row: Record<string, unknown>): Run {
     attempt: Number(row.attempt),
     manifestDigest: String(row.manifest_digest),
     manifestVersion: Number(row.manifest_version),
+    lockSha256: String(row.lock_sha256),
     actor: JSON.parse(String(row.actor)) as Actor,
     state: String(row.state),
     seq: Number(row.seq),
