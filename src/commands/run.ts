@@ -12,7 +12,7 @@ import { hydratePlan, type Plan } from '../runtime/plan.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { recordRefusal } from '../runtime/refusal.ts';
 import { type RunResult, superviseRun } from '../runtime/supervisor.ts';
-import { identifyProcess } from '../runtime/supervisor-identity.ts';
+import { ownIdentity } from '../runtime/supervisor-identity.ts';
 import { sha256Hex } from '../security/digest.ts';
 import { parseDuration } from '../security/duration.ts';
 import type { Database } from '../store/database.ts';
@@ -189,8 +189,7 @@ async function execute(
 }
 
 function invocationOf({ context }: Session, database: Database, keys: EvidenceKeys) {
-  const supervisor = identifyProcess(context.pid);
-  if (supervisor === null) throw new AxError('INTERNAL', 'ax cannot find its own process');
+  const supervisor = ownIdentity(context);
   return { context, database, keys, traceId: createTraceId(context.randomBytes), supervisor };
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
-import { isAlive } from '../runtime/supervisor-identity.ts';
+import { livenessOf } from '../runtime/supervisor-identity.ts';
 import { findRun, listRuns, type Run } from '../store/runs.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
@@ -19,7 +19,7 @@ export async function status(context: Context, id: string, options: GlobalOption
   return 0;
 }
 
-function show({ output }: Session, found: readonly Run[]): void {
+function show({ context, output }: Session, found: readonly Run[]): void {
   const rows = found.map((run) => ({
     runId: run.id,
     task: run.task,
@@ -30,7 +30,7 @@ function show({ output }: Session, found: readonly Run[]): void {
     attempt: run.attempt,
     actor: run.actor,
     startedAt: new Date(run.startedAt).toISOString(),
-    supervisorAlive: run.outcome === null && isAlive(run.supervisor),
+    supervisorAlive: run.outcome === null && livenessOf(run.supervisor, context) === 'alive',
   }));
   output.line(
     table(

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { createOutput, type Output } from '../output/output.ts';
 import type { ColorChoice } from '../output/style.ts';
+import { lostRuns } from '../runtime/settle.ts';
 import { type Database, openDatabase, STORE_FILE } from '../store/database.ts';
 import { type Home, resolveHome } from '../store/home.ts';
 import { readSettings, type SettingName } from '../store/settings.ts';
@@ -66,13 +67,20 @@ export function requireRoot(session: Session): string {
   });
 }
 
-/** Opens the store for one command and closes it whatever happens. */
+/**
+ * Opens the store for one command and closes it whatever happens. Runs that an ax which is gone has left
+ * without an end are settled first, so no command sees them as running.
+ */
 export async function withStore<T>(
   session: Session,
   body: (database: Database) => Promise<T> | T,
 ): Promise<T> {
   const database = openDatabase(session.storeDir, session.context.actor.uid);
   try {
+    if (lostRuns({ context: session.context, database }).length > 0) {
+      const { settleLost } = await import('./settle.ts');
+      settleLost(session, database);
+    }
     return await body(database);
   } finally {
     database.close();

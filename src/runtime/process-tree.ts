@@ -15,6 +15,11 @@ export function signalTree(leader: number, runId: string, signal: NodeJS.Signals
   for (const pid of markedProcesses(runId)) signalOne(pid, signal);
 }
 
+/** Ends every process that carries the run's mark. */
+export function killMarked(runId: string): void {
+  for (const pid of markedProcesses(runId)) signalOne(pid, 'SIGKILL');
+}
+
 /** True while the group or a marked process is left. */
 export function treeIsAlive(leader: number, runId: string): boolean {
   return signalOne(-leader, 0) || markedProcesses(runId).length > 0;

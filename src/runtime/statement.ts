@@ -89,10 +89,12 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
   ) as { [name: string]: JsonValue };
 }
 
-function manifestOf({ verified, run: { lockSha256 } }: ReceiptFacts) {
-  if (verified === null) return { verified: false, lockSha256 };
-  const { manifest, digest, keyids } = verified;
-  return { verified: true, lockSha256, digest: { sha256: digest }, version: manifest.version, keyids };
+function manifestOf({ verified, run }: ReceiptFacts) {
+  const { lockSha256, manifestDigest, manifestVersion } = run;
+  // Of a manifest that was refused nothing is repeated but the digest of the file.
+  if (manifestDigest === '') return { verified: false, lockSha256 };
+  const digest = { sha256: manifestDigest };
+  return { verified: true, lockSha256, digest, version: manifestVersion, keyids: verified?.keyids ?? null };
 }
 
 /** Names of variables, never values: what a task was given is evidence, what it said is not ours to keep. */

@@ -1,21 +1,31 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Context } from '../context.ts';
+import { AxError } from '../errors.ts';
 import type { Supervisor } from '../store/runs.ts';
 
-/**
- * A process named so that a later one with the same number is not taken for it: on Linux by boot id and start
- * time in clock ticks (proc(5), /proc/pid/stat field 22), elsewhere by what ps says of its start.
- *
- * @returns null when there is no such process
- */
-export function identifyProcess(pid: number): Supervisor | null {
-  const start = process.platform === 'linux' ? linuxStart(pid) : psStart(pid);
-  return start === null ? null : { pid, start };
+/** This process, as a supervisor. */
+export function ownIdentity(context: Context): Supervisor {
+  const start = processStart(context.pid);
+  if (start === null) throw new AxError('INTERNAL', 'ax cannot find its own process');
+  return { host: context.host, pid: context.pid, start };
 }
 
-/** True while the very process that was recorded still runs. */
-export function isAlive(supervisor: Supervisor): boolean {
-  return identifyProcess(supervisor.pid)?.start === supervisor.start;
+/**
+ * Whether the very process that was recorded still runs. `elsewhere` is a process of another machine (or of a
+ * container with a name of its own), of which this one cannot know.
+ */
+export function livenessOf(supervisor: Supervisor, context: Context): 'alive' | 'lost' | 'elsewhere' {
+  if (supervisor.host !== context.host) return 'elsewhere';
+  return processStart(supervisor.pid) === supervisor.start ? 'alive' : 'lost';
+}
+
+/**
+ * What tells a process from a later one with the same number: on Linux boot id and start time in clock ticks
+ * (proc(5), /proc/pid/stat field 22), elsewhere what ps says of its start. Null when there is no such process.
+ */
+function processStart(pid: number): string | null {
+  return process.platform === 'linux' ? linuxStart(pid) : psStart(pid);
 }
 
 function linuxStart(pid: number): string | null {

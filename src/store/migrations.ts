@@ -21,6 +21,7 @@ export const MIGRATIONS: readonly string[] = [
     exit_code        INTEGER,
     started_at       INTEGER NOT NULL,
     finished_at      INTEGER,
+    supervisor_host  TEXT NOT NULL,
     supervisor_pid   INTEGER NOT NULL,
     supervisor_start TEXT NOT NULL,
     channel          TEXT,

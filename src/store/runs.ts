@@ -50,8 +50,9 @@ export interface Run {
   readonly cancelPolicy: CancelPolicy;
 }
 
-/** A process, told apart from a later one that was given the same number. */
+/** A process, told apart from a later one that was given the same number, and from one of another machine. */
 export interface Supervisor {
+  readonly host: string;
   readonly pid: number;
   readonly start: string;
 }
@@ -63,8 +64,8 @@ export function insertRun(database: Database, run: NewRun): void {
   database
     .prepare(
       `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256,
-         actor, state, outcome, exit_code, started_at, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         actor, state, outcome, exit_code, started_at, supervisor_host, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run.id,
@@ -81,6 +82,7 @@ export function insertRun(database: Database, run: NewRun): void {
       run.outcome,
       run.exitCode,
       run.startedAt,
+      run.supervisor.host,
       run.supervisor.pid,
       run.supervisor.start,
       run.channel,
@@ -147,6 +149,28 @@ export function loadRun(database: Database, id: string): Run | null {
   return row === undefined ? null : toRun(row);
 }
 
+/** Runs that have no outcome yet, the oldest first. */
+export function unfinishedRuns(database: Database): Run[] {
+  return database.read(() =>
+    database.prepare('SELECT * FROM runs WHERE outcome IS NULL ORDER BY id').all().map(toRun),
+  );
+}
+
+/**
+ * Makes another process the supervisor of a run that has no outcome; inside `database.write`.
+ *
+ * @returns false when someone else has taken it over, or ended it, meanwhile
+ */
+export function takeOverRun(database: Database, run: Run, supervisor: Supervisor): boolean {
+  const { changes } = database
+    .prepare(
+      `UPDATE runs SET supervisor_host = ?, supervisor_pid = ?, supervisor_start = ?, channel = NULL
+       WHERE id = ? AND supervisor_pid = ? AND supervisor_start = ? AND outcome IS NULL`,
+    )
+    .run(supervisor.host, supervisor.pid, supervisor.start, run.id, run.supervisor.pid, run.supervisor.start);
+  return changes === 1;
+}
+
 /** The newest runs first. */
 export function listRuns(database: Database, limit: number): Run[] {
   return database.read(() =>
@@ -172,7 +196,11 @@ function toRun(row: Record<string, unknown>): Run {
     exitCode: row.exit_code === null ? null : Number(row.exit_code),
     startedAt: Number(row.started_at),
     finishedAt: row.finished_at === null ? null : Number(row.finished_at),
-    supervisor: { pid: Number(row.supervisor_pid), start: String(row.supervisor_start) },
+    supervisor: {
+      host: String(row.supervisor_host),
+      pid: Number(row.supervisor_pid),
+      start: String(row.supervisor_start),
+    },
     channel: row.channel === null ? null : String(row.channel),
     sessionKey: row.session_key === null ? null : (row.session_key as Uint8Array),
     cancelPolicy: JSON.parse(String(row.cancel_policy)) as CancelPolicy,
