@@ -13,6 +13,7 @@ import { openRun } from './new-run.ts';
 import { type End, type Failure, failureOf, timedOut } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
+import { inRollbackQueue } from './rollback.ts';
 import type { ReceiptFacts } from './statement.ts';
 
 const CLEAR: MachineContext = {
@@ -144,8 +145,11 @@ export function startAttempt(
   async function rollBack(): Promise<void> {
     if (plan.rollback === null || forced) return;
     try {
-      const end = await runChild(readyCommand(plan, plan.rollback, invocation.roots), () => {});
-      facts.rollback = { argv: plan.rollback, ...end };
+      const { rollback } = plan;
+      const end = await inRollbackQueue(invocation, run.id, () =>
+        runChild(readyCommand(plan, rollback, invocation.roots), () => {}),
+      );
+      facts.rollback = { argv: rollback, ...end };
     } catch (error) {
       if (!isAxError(error)) throw error;
       facts.rollback = {

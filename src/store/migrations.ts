@@ -93,6 +93,16 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX limit_uses_bucket ON limit_uses (bucket, at);
 
+  -- Rollbacks that go on or wait; a row is a place, and the first few may run.
+  CREATE TABLE rollbacks (
+    place            INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id           TEXT NOT NULL UNIQUE REFERENCES runs (id),
+    supervisor_host  TEXT NOT NULL,
+    supervisor_pid   INTEGER NOT NULL,
+    supervisor_start TEXT NOT NULL,
+    queued_at        INTEGER NOT NULL
+  ) STRICT;
+
   CREATE TABLE cancel_tokens (
     token_sha256 TEXT PRIMARY KEY,
     run_id       TEXT NOT NULL REFERENCES runs (id),
