@@ -129,14 +129,12 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         ['<tasks...>', 'the tasks to run; `-- args` passes arguments to tasks whose signed `args` take them'],
       ],
       options: [
-        new Option('-i, --input <name=value>', 'a value for a parameter of the tasks; may be given again')
-          .argParser(collect)
-          .default([], ''),
+        inputOption(),
         new Option('-j, --jobs <n>', 'how many tasks may run at once').argParser(count(1, 99)),
         new Option('-k, --keep-going', 'after a failure, go on with tasks that do not need the failed one'),
         new Option('--timeout <duration>', 'shorten the signed timeout, such as 30s or 10m'),
         new Option('-n, --dry-run', 'verify everything, print what would run, start and record nothing'),
-        new Option('-q, --quiet', 'print the tasks’ output alone, without prefixes'),
+        quietOption(),
       ],
       examples: [
         'ax run build',
@@ -171,6 +169,22 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     },
     async (run: string, options: object) =>
       (await import('./commands/runs.ts')).status(context, run, options),
+  );
+
+  add(
+    program,
+    {
+      name: 'retry',
+      summary: 'attempt a failed or canceled run again',
+      description:
+        'Another attempt of the same run, verified anew, with a receipt of its own. It takes the inputs and ' +
+        'arguments that the run had; with others it is refused. What the task needs is not run again.',
+      arguments: [['<run>', 'its id, or a unique beginning of it']],
+      options: [inputOption(), quietOption()],
+      examples: ['ax retry 01JDZ8', 'ax retry 01JDZ8 --input target=staging'],
+    },
+    async (id: string, options: object) =>
+      (await import('./commands/run.ts')).retry(context, { id, args: passThrough }, options),
   );
 
   add(
@@ -461,16 +475,23 @@ function globalOptions(): Option[] {
   ];
 }
 
+function inputOption(): Option {
+  return new Option(
+    '-i, --input <name=value>',
+    'a value for a parameter of the tasks; may be given again',
+  ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+}
+
+function quietOption(): Option {
+  return new Option('-q, --quiet', 'print the tasks’ output alone, without prefixes');
+}
+
 function count(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^[0-9]+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
   };
-}
-
-function collect(value: string, previous: readonly string[]): string[] {
-  return [...previous, value];
 }
 
 function capital(text: string): string {

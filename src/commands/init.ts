@@ -29,6 +29,10 @@ export async function init(
   dir: string | undefined,
   options: GlobalOptions,
 ): Promise<number> {
+  // Before anything is written: a home, a key or trust that cannot be used is found out first.
+  const outside = await openSession(context, options);
+  readKeyring(outside);
+  loadTrust(context, outside.home);
   const root = resolve(context.cwd, dir ?? '.');
   try {
     mkdirSync(root, { recursive: true });

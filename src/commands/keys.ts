@@ -85,9 +85,11 @@ export async function exportCommand(
   const entry =
     kid === undefined
       ? activeKey(keyring, options.role ?? 'signing')
-      : keyring.find((candidate) => candidate.kid.startsWith(kid));
+      : onlyOne(keyring.filter((candidate) => candidate.kid.startsWith(kid)));
   if (entry === undefined)
-    throw new AxError('KEY_UNKNOWN', 'no such key in the keyring', { hint: 'ax keys list' });
+    throw new AxError('KEY_UNKNOWN', 'expected one key of the keyring, found none or several', {
+      hint: 'ax keys list',
+    });
   const key = entry.algorithm === 'Ed25519' ? parseSigningKey(entry.jwk, entry.kid) : undefined;
   if (key?.algorithm !== 'Ed25519') {
     throw new AxError(
@@ -100,6 +102,11 @@ export async function exportCommand(
   }
   context.stdout.write(`${JSON.stringify(publicJwk(key))}\n`);
   return 0;
+}
+
+/** What a prefix names: nothing when it could be this or that. */
+function onlyOne(entries: readonly KeyEntry[]): KeyEntry | undefined {
+  return entries.length === 1 ? entries[0] : undefined;
 }
 
 /** `ax keys rotate`: a new key for a role; for the receipt key, every receipt of this store is re-wrapped. */

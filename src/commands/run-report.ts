@@ -4,7 +4,8 @@ import type { Context } from '../context.ts';
 import { createLineSplitter, neutralizeWorkflowCommands, visible } from '../output/escape.ts';
 import { errorShape, type Output } from '../output/output.ts';
 import { createSteps } from '../output/steps.ts';
-import type { Report } from '../runtime/invocation.ts';
+import type { Style } from '../output/style.ts';
+import type { AttemptResult, Report } from '../runtime/invocation.ts';
 import type { RunResult } from '../runtime/supervisor.ts';
 import { formatDuration } from '../security/duration.ts';
 
@@ -149,32 +150,32 @@ async function peopleReporter(
           splitterOf(report.runId, report.task, report.stream).push(report.chunk);
           return drained(context[report.stream]);
         case 'finished': {
-          const { runId, task, outcome, durationMs, receiptId, exitCode } = report.result;
+          const { runId, task } = report.result;
           splitterOf(runId, task, 'stdout').end();
           splitterOf(runId, task, 'stderr').end();
           started.delete(task);
           steps.done();
-          if (quiet) return undefined;
-          const { errorStyle } = output;
-          const verdict = outcome === 'completed' ? errorStyle.green(outcome) : errorStyle.red(outcome);
-          const status = outcome === 'failed' ? ` with status ${exitCode}` : '';
-          output.note(
-            `ax: ${visible(task)} ${verdict}${status} in ${formatDuration(durationMs)}, receipt ${receiptId}`,
-          );
+          if (!quiet) output.note(describeEnd(report.result, report.goesOn, output.errorStyle));
           return undefined;
         }
       }
     },
-    end(result) {
+    end() {
       clearInterval(timer);
       steps.done();
-      if (quiet) return;
-      for (const run of result.runs) {
-        if (run.outcome === 'skipped')
-          output.note(`ax: ${visible(run.task)} ${output.errorStyle.yellow('skipped')}`);
-      }
     },
   };
+}
+
+function describeEnd(
+  { task, outcome, exitCode, durationMs, receiptId }: AttemptResult,
+  goesOn: boolean,
+  style: Style,
+) {
+  const color = outcome === 'completed' ? style.green : outcome === 'skipped' ? style.yellow : style.red;
+  const status = outcome === 'failed' ? ` with status ${exitCode}` : '';
+  const next = goesOn ? '; trying again' : '';
+  return `ax: ${visible(task)} ${color(outcome)}${status} in ${formatDuration(durationMs)}, receipt ${receiptId}${next}`;
 }
 
 /** Resolves when a stream that is full can take more, or never will again. */

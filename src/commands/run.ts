@@ -1,74 +1,101 @@
 import type { Context } from '../context.ts';
-import { AxError, isAxError } from '../errors.ts';
-import { checkDependencies, type DependencyFinding, requireDependencies } from '../manifest/dependencies.ts';
-import { orderTasks } from '../manifest/graph.ts';
-import { taskName } from '../manifest/schema.ts';
+import { AxError } from '../errors.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { describeError } from '../output/output.ts';
 import { createTraceId } from '../runtime/events.ts';
-import { hydratePlan, type Plan } from '../runtime/plan.ts';
+import type { Plan } from '../runtime/plan.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { recordRefusal } from '../runtime/refusal.ts';
 import { type RunResult, superviseRun } from '../runtime/supervisor.ts';
 import { ownIdentity } from '../runtime/supervisor-identity.ts';
 import { sha256Hex } from '../security/digest.ts';
-import { parseDuration } from '../security/duration.ts';
 import type { Database } from '../store/database.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
+import { findRun, type Run } from '../store/runs.ts';
 import { evidenceKeys, readKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, verifyLock } from './lock.ts';
+import { type Prepared, prepare, type Unprepared } from './prepare.ts';
 import { createRunReporter, resultDocument } from './run-report.ts';
-import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+import { parseRequest, type Request, type RunOptions } from './run-request.ts';
+import { openSession, type Session, withStore } from './session.ts';
 
-export interface RunOptions extends GlobalOptions {
-  readonly input?: readonly string[];
-  readonly jobs?: number;
-  readonly keepGoing?: boolean;
-  readonly dryRun?: boolean;
-  readonly timeout?: string;
-  readonly quiet?: boolean;
-}
-
-export interface RunArguments {
-  readonly tasks: readonly string[];
-  /** What stands after `--`. */
-  readonly args: readonly string[];
-}
-
-/** `ax run`: verify, check, run, leave a receipt. */
+/** `ax run`: verify, check, run, leave a receipt. `args` is what stands after `--`. */
 export async function run(
   context: Context,
-  { tasks, args }: RunArguments,
+  { tasks, args }: { tasks: readonly string[]; args: readonly string[] },
   options: RunOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
   const request = parseRequest(tasks, args, options);
+  return launch(session, options, () => ({ request, retryOf: null }));
+}
+
+/** `ax retry`: another attempt of a run that failed or was canceled, with what it was given at first. */
+export async function retry(
+  context: Context,
+  { id, args }: { id: string; args: readonly string[] },
+  options: RunOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  return launch(session, options, (database) => {
+    const found = findRun(database, id.toUpperCase());
+    requireRetryable(found);
+    return { request: parseRequest([found.task], args, options), retryOf: found };
+  });
+}
+
+/** How often one run may be attempted, by itself and by hand: what retries could multiply has an end. */
+const MAX_ATTEMPTS = 20;
+const RETRYABLE = ['FAILED', 'CANCELED', 'WAITING_ON_DEP'];
+
+function requireRetryable(run: Run): void {
+  if (run.outcome === null || run.outcome === 'skipped' || !RETRYABLE.includes(run.state)) {
+    const is = run.outcome ?? 'still running';
+    throw new AxError(
+      'RUN_NOT_RETRYABLE',
+      `run ${run.id} of ${run.task}: expected one that failed or was canceled, it is ${is}`,
+      {
+        hint: `ax run ${run.task}`,
+      },
+    );
+  }
+  if (run.attempt >= MAX_ATTEMPTS) {
+    throw new AxError(
+      'RUN_NOT_RETRYABLE',
+      `run ${run.id} of ${run.task}: ${run.attempt} attempts were made, that is enough`,
+      {
+        hint: `find out why it fails, then: ax run ${run.task}`,
+      },
+    );
+  }
+}
+
+async function launch(
+  session: Session,
+  options: RunOptions,
+  ask: (database: Database) => { request: Request; retryOf: Run | null },
+): Promise<number> {
+  const { context } = session;
   const lock = readLock(session);
   const keyring = readKeyring(session);
   // Before anything is written: with a malformed key or trust, ax leaves no trace and starts nothing.
   sealingRecipients(context, keyring);
   loadTrust(context, session.home);
   return withStore(session, async (database) => {
+    const asked = ask(database);
     const keys = evidenceKeys(session, database, keyring);
-    const attempt = { session, database, keys, lock, request, options };
+    const attempt = { session, database, keys, lock, options, ...asked };
     const verification = await verifyLock(session, lock);
     if (!verification.ok) return refuse(attempt, { error: verification.error, verified: null, findings: [] });
     const { verified } = verification;
     if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
-    const prepared = prepare(attempt, verified);
+    const prepared = prepare({ context, root: lock.root, ...asked }, verified);
     if ('error' in prepared) return refuse(attempt, { ...prepared, verified });
     if (options.dryRun === true) return describePlans(session, prepared.plans);
     return execute(attempt, verified, prepared);
   });
-}
-
-interface Request {
-  readonly tasks: readonly string[];
-  readonly args: readonly string[];
-  readonly inputs: ReadonlyMap<string, string>;
-  readonly timeoutMs: number | undefined;
 }
 
 interface Attempted {
@@ -78,87 +105,15 @@ interface Attempted {
   readonly lock: Lock;
   readonly request: Request;
   readonly options: RunOptions;
+  readonly retryOf: Run | null;
 }
 
-interface Prepared {
-  readonly plans: readonly Plan[];
-  readonly checked: ReadonlyMap<string, readonly DependencyFinding[]>;
-}
-
-interface Refused {
-  readonly error: AxError;
+interface Refused extends Unprepared {
   readonly verified: VerifiedManifest | null;
-  readonly findings: readonly DependencyFinding[];
-}
-
-function parseRequest(tasks: readonly string[], args: readonly string[], options: RunOptions): Request {
-  for (const name of tasks) {
-    if (!taskName.safeParse(name).success) {
-      throw new AxError('USAGE', `expected a task name, found "${name.slice(0, 80)}"`, { hint: 'ax tasks' });
-    }
-  }
-  const inputs = new Map<string, string>();
-  for (const input of options.input ?? []) {
-    const separator = input.indexOf('=');
-    if (separator < 1) {
-      throw new AxError('USAGE', `--input: expected name=value, found "${input.slice(0, 80)}"`, {
-        hint: 'ax run <task> --input target=web',
-      });
-    }
-    inputs.set(input.slice(0, separator), input.slice(separator + 1));
-  }
-  const timeoutMs = options.timeout === undefined ? undefined : parseDuration(options.timeout);
-  if (options.timeout !== undefined && timeoutMs === undefined) {
-    throw new AxError('USAGE', `--timeout: expected a duration, found "${options.timeout}"`, {
-      hint: '--timeout 30s, 10m or 2h',
-    });
-  }
-  return { tasks: [...new Set(tasks)], args, inputs, timeoutMs };
-}
-
-/** Plans for the tasks and all they need, every dependency checked; or why there can be none. */
-function prepare(
-  { session, lock, request }: Attempted,
-  verified: VerifiedManifest,
-): Prepared | Omit<Refused, 'verified'> {
-  const { tasks } = verified.manifest;
-  const order = orderTasks(tasks, request.tasks);
-  checkInputNames(request, order, verified);
-  const roots = { root: lock.root, searchPath: session.context.env.PATH ?? '' };
-  const checked = new Map<string, readonly DependencyFinding[]>();
-  try {
-    const plans = order.map((taskId) =>
-      hydratePlan(
-        verified,
-        {
-          taskId,
-          inputs: request.inputs,
-          args: request.tasks.includes(taskId) ? request.args : [],
-          timeoutMs: request.timeoutMs,
-        },
-        { root: lock.root, environment: session.context.env },
-      ),
-    );
-    for (const plan of plans) checked.set(plan.taskId, checkDependencies(plan.pinned, roots));
-    requireDependencies([...checked.values()].flat());
-    return { plans, checked };
-  } catch (error) {
-    if (isAxError(error)) return { error, findings: [...checked.values()].flat() };
-    throw error;
-  }
-}
-
-function checkInputNames(request: Request, order: readonly string[], { manifest }: VerifiedManifest): void {
-  for (const name of request.inputs.keys()) {
-    if (order.some((taskId) => Object.hasOwn(manifest.tasks[taskId]?.params ?? {}, name))) continue;
-    throw new AxError('USAGE', `--input ${name}: none of these tasks has a parameter of that name`, {
-      hint: 'ax tasks',
-    });
-  }
 }
 
 async function execute(
-  { session, database, keys, lock, options }: Attempted,
+  { session, database, keys, lock, options, retryOf }: Attempted,
   verified: VerifiedManifest,
   { plans, checked }: Prepared,
 ): Promise<number> {
@@ -177,6 +132,7 @@ async function execute(
     {
       plans,
       checked,
+      ...(retryOf === null ? {} : { retryOf }),
       jobs: options.jobs ?? Number(settings.jobs),
       keepGoing: options.keepGoing === true,
     },
@@ -205,6 +161,7 @@ function refuse({ session, database, keys, lock, request, options }: Attempted, 
       : request.tasks.map((task) => ({
           ...recordRefusal({ ...invocation, channel: null }, { ...refused, task, lockSha256 }),
           task,
+          attempt: 1,
           outcome: 'refused' as const,
           exitCode: error.exitCode,
           durationMs: 0,

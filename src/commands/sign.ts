@@ -33,6 +33,8 @@ export interface SignOptions extends GlobalOptions {
 export async function sign(context: Context, options: SignOptions): Promise<number> {
   const session = await openSession(context, options);
   const key = signingKey(session, options.key);
+  // Before anything is written: trust that cannot be read refuses, and leaves no trace.
+  loadTrust(context, session.home);
   return options.add === true ? coSign(session, key, options) : signAnew(session, key, options);
 }
 

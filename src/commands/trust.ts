@@ -75,12 +75,8 @@ export async function removeCommand(
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
   if (entry === undefined) throw unknownProject(project);
-  const keys = kid === undefined ? [] : entry.keys.filter((key) => !key.kid.startsWith(kid));
-  if (keys.length === entry.keys.length) {
-    throw new AxError('KEY_UNKNOWN', `${project}: no trusted key begins with "${kid}"`, {
-      hint: 'ax trust list',
-    });
-  }
+  const removed = kid === undefined ? undefined : oneKey(entry.keys, kid, project);
+  const keys = entry.keys.filter((key) => removed !== undefined && key !== removed);
   const changed = new Map(trust);
   if (keys.length === 0) {
     changed.delete(project);
@@ -88,7 +84,18 @@ export async function removeCommand(
     checkKeys(keys, entry.threshold, `projects.${project}`);
     changed.set(project, { ...entry, keys });
   }
-  return save(session, changed, { change: 'remove', project, kid: kid ?? null });
+  return save(session, changed, { change: 'remove', project, kid: removed?.kid ?? null });
+}
+
+function oneKey(keys: readonly VerificationKey[], kid: string, project: string): VerificationKey {
+  const [key, second] = keys.filter((candidate) => candidate.kid.startsWith(kid));
+  if (key !== undefined && second === undefined && kid !== '') return key;
+  const found = key === undefined ? 'none' : 'several';
+  throw new AxError(
+    'KEY_UNKNOWN',
+    `${project}: expected one trusted key that begins with "${kid}", found ${found}`,
+    { hint: 'ax trust list' },
+  );
 }
 
 /** `ax trust export [project]`: a trust file on stdout, for AX_TRUST or for another machine. */

@@ -105,6 +105,12 @@ const description = z.string().check(
   expect((text) => !/[^\P{Cc}\n\t]/u.test(text), 'no control characters'),
 );
 
+const retries = z.strictObject({
+  max: z.int().check(z.minimum(1), z.maximum(10)),
+  backoff: z.optional(duration),
+  maxBackoff: z.optional(duration),
+});
+
 const taskShape = z.strictObject({
   title: z.optional(line(200)),
   description: z.optional(description),
@@ -123,6 +129,7 @@ const taskShape = z.strictObject({
   timeout: z.optional(duration),
   grace: z.optional(duration),
   rollback: z.optional(argv),
+  retries: z.optional(retries),
   metadata: z.optional(metadata),
 });
 
@@ -193,6 +200,6 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Every key that a person may write, for "did you mean". */
 export function knownKeys(): string[] {
-  const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadata, parameter];
+  const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadata, parameter, retries];
   return [...shapes.flatMap((schema) => Object.keys(schema.shape)), 'path', 'executable'];
 }

@@ -18,7 +18,8 @@ export const EVENT_WINDOW_MS = 30_000;
 
 /** Who may say what. */
 const MAY_SEND: Readonly<Record<EventSource, readonly EventType[]>> = {
-  dispatcher: ['TaskSubmitted', 'DependenciesReady', 'Timeout', 'RetryTrigger'],
+  // The dispatcher cancels what can no longer start: a task whose needs did not complete.
+  dispatcher: ['TaskSubmitted', 'DependenciesReady', 'Timeout', 'RetryTrigger', 'CancelRequest'],
   executor: ['RuleViolation'],
   'guard-host': ['RuleViolation'],
   telemetry: ['TelemetryFlushed'],

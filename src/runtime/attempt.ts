@@ -1,16 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isAxError } from '../errors.ts';
 import { checkDependencies, type DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
-import type { NewRun } from '../store/runs.ts';
+import { nextAttempt, type Run } from '../store/runs.ts';
+import { backoffDelay } from './backoff.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { type ReadyCommand, readyCommand } from './command.ts';
-import { dispatch, type LiveRun } from './dispatcher.ts';
+import { dispatch } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
-import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
+import { closeRun, dependencyRecord, finishAttempt } from './finish.ts';
 import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
+import { openLiveRun } from './live-run.ts';
 import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
-import { openRun } from './new-run.ts';
-import { type End, type Failure, failureOf, timedOut } from './outcome.ts';
+import { type End, type Failure, failureOf, mayRetry, timedOut } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import { inRollbackQueue } from './rollback.ts';
@@ -23,6 +25,7 @@ const CLEAR: MachineContext = {
   cancellationRequested: false,
 };
 
+/** What is found out in the course of one attempt, for its receipt. */
 type Facts = {
   -readonly [K in
     | 'before'
@@ -34,38 +37,34 @@ type Facts = {
     | 'rollback']: ReceiptFacts[K];
 };
 
+export interface AttemptRequest {
+  readonly plan: Plan;
+  /** What the check of its dependencies found before anything was started. */
+  readonly checked: readonly DependencyFinding[];
+  /** The ended run to go on with; null for a new one. */
+  readonly retryOf: Run | null;
+  /** Whether what the task needs has completed; asked once, at the start. */
+  readonly needsMet: () => boolean;
+  /** Resolves when it is this task's turn: false when what it needs will never complete. */
+  readonly turn: Promise<boolean>;
+}
+
 /**
- * Starts one attempt at a task and drives its machine to an end. Each event is committed before what follows
- * from it is done, and the receipt is on disk before the result is given.
+ * Starts a run of a task, or goes on with one, and drives its machine to an end, through as many attempts as
+ * its signed `retries` allow. Each event is committed before what follows from it is done, and the receipt of
+ * each attempt is on disk before the next begins or the result is given.
  *
- * @throws STORE_FULL, STORE_UNUSABLE, STORE_BUSY before anything was started
+ * @throws STORE_FULL, STORE_UNUSABLE, STORE_BUSY, EVENT_REJECTED before anything was started
  */
-export function startAttempt(
-  invocation: Invocation,
-  plan: Plan,
-  checked: readonly DependencyFinding[],
-): Attempt {
-  const { context, report } = invocation;
-  const startedAt = context.monotonic();
-  const row = recordStart(invocation, plan, checked);
-  const run: LiveRun = {
-    id: row.id,
-    traceId: row.traceId,
-    spanId: row.spanId,
-    task: plan.taskId,
-    sessionKey: row.sessionKey ?? new Uint8Array(),
-    state: 'BOOTSTRAPPING',
-    seq: 0,
-  };
-  const facts: Facts = {
-    before: checked,
-    after: [],
-    materials: [],
-    products: [],
-    exit: null,
-    output: null,
-    rollback: null,
-  };
+export function startAttempt(invocation: Invocation, request: AttemptRequest): Attempt {
+  const { context, report, database } = invocation;
+  const { plan } = request;
+  const { row, live: run } = openLiveRun(invocation, request);
+  const stopped = Promise.withResolvers<void>();
+  let { attempt } = row;
+  let startedAt = context.now();
+  let startedMonotonic = context.monotonic();
+  let facts = noFacts(request.checked);
   let child: Child | undefined;
   let canceled: CancelOrder | undefined;
   let forced = false;
@@ -77,19 +76,58 @@ export function startAttempt(
     cancel,
     force() {
       forced = true;
+      stopped.resolve();
       child?.kill();
     },
   };
 
   async function drive(): Promise<AttemptResult> {
-    send({ type: 'DependenciesReady' }, 'dispatcher');
+    enter();
+    if (!(await awaitTurn())) return settle(canceled === undefined ? skipped() : canceledEnd());
+    for (;;) {
+      const end = await attemptOnce();
+      if (forced || canceled !== undefined || !mayRetry(end, run.state, attempt, plan)) return settle(end);
+      const failed = settle(end, true);
+      await pause(backoffDelay(plan.retries, attempt, context.randomBytes));
+      if (canceled !== undefined || forced) {
+        closeRun(invocation, row, end);
+        return failed;
+      }
+      beginAnother();
+    }
+  }
+
+  /** To PREPARING: from the beginning, or from where the run that is retried had ended. */
+  function enter(): void {
+    if (run.state === 'BOOTSTRAPPING') send({ type: 'DependenciesReady' }, 'dispatcher');
+    else send({ type: 'RetryTrigger' }, 'dispatcher');
+    if (run.state !== 'IDLE') return;
     const manifestVersion = String(invocation.verified.manifest.version);
     send({ type: 'TaskSubmitted', taskId: plan.taskId, manifestVersion }, 'dispatcher');
+  }
+
+  /** Waits for what the task needs, and for a free place. False when there is no going on. */
+  async function awaitTurn(): Promise<boolean> {
+    const waits = !request.needsMet();
+    if (waits) send({ type: 'DependenciesReady' }, 'dispatcher', { dependenciesReady: false });
+    const mine = await Promise.race([request.turn, stopped.promise.then(() => false)]);
+    if (canceled !== undefined || forced) return false;
+    if (!mine) {
+      const requestedBy = `ax: what ${plan.taskId} needs did not complete`;
+      send({ type: 'CancelRequest', requestedBy }, 'dispatcher', { cancellationRequested: true });
+      return false;
+    }
+    if (waits) send({ type: 'DependenciesReady' }, 'dispatcher');
+    startedAt = context.now();
+    startedMonotonic = context.monotonic();
+    return true;
+  }
+
+  async function attemptOnce(): Promise<End> {
     void report({ type: 'started', runId: run.id, task: plan.taskId, title: plan.task.title ?? '' });
     // A signal or a cancel request that is already waiting comes first: nothing has started yet.
     await new Promise((resolve) => setImmediate(resolve));
-    if (run.state !== 'PREPARING') return settle(canceledEnd());
-
+    if (run.state !== 'PREPARING') return canceledEnd();
     let command: ReadyCommand;
     try {
       facts.materials = digestArtifacts(plan.task.inputs ?? [], invocation.roots.root);
@@ -99,7 +137,7 @@ export function startAttempt(
       if (!isAxError(error)) throw error;
       facts.before = checkDependencies(plan.pinned, invocation.roots);
       recordDependencies(facts.before, 'before spawn');
-      return settle({ outcome: 'refused', exitCode: error.exitCode, error });
+      return { outcome: 'refused', exitCode: error.exitCode, error };
     }
     recordDependencies(facts.before, 'before spawn');
     send({ type: 'DependenciesReady' }, 'dispatcher');
@@ -108,10 +146,10 @@ export function startAttempt(
     });
     facts.exit = exit;
     facts.output = output;
-    return settleExecution();
+    return endExecution();
   }
 
-  async function settleExecution(): Promise<AttemptResult> {
+  async function endExecution(): Promise<End> {
     facts.after = checkDependencies(plan.pinned, invocation.roots);
     recordDependencies(facts.after, 'after run');
     const failure = run.state === 'EXECUTING' ? findFailure() : null;
@@ -119,13 +157,13 @@ export function startAttempt(
     switch (run.state) {
       case 'EXECUTING':
         send({ type: 'TelemetryFlushed' }, 'telemetry');
-        return settle({ outcome: 'completed', exitCode: 0, error: null });
+        return { outcome: 'completed', exitCode: 0, error: null };
       case 'CANCELED':
         await rollBack();
-        return settle(canceledEnd());
+        return canceledEnd();
       default:
         await rollBack();
-        return settle(failure?.end ?? timedOut(plan));
+        return failure?.end ?? timedOut(plan);
     }
   }
 
@@ -143,21 +181,17 @@ export function startAttempt(
 
   /** The task's own undo: the same verification, the same environment, the same deadline. */
   async function rollBack(): Promise<void> {
-    if (plan.rollback === null || forced) return;
-    try {
-      const { rollback } = plan;
-      const end = await inRollbackQueue(invocation, run.id, () =>
-        runChild(readyCommand(plan, rollback, invocation.roots), () => {}),
-      );
-      facts.rollback = { argv: rollback, ...end };
-    } catch (error) {
-      if (!isAxError(error)) throw error;
-      facts.rollback = {
-        argv: plan.rollback,
-        exit: { kind: 'not-started', reason: error.message },
-        output: null,
-      };
-    }
+    const argv = plan.rollback;
+    if (argv === null) return;
+    facts.rollback = await inRollbackQueue(invocation, run.id, async () => {
+      if (forced) return null;
+      try {
+        return { argv, ...(await runChild(readyCommand(plan, argv, invocation.roots), () => {})) };
+      } catch (error) {
+        if (!isAxError(error)) throw error;
+        return { argv, exit: { kind: 'not-started', reason: error.message }, output: null };
+      }
+    });
   }
 
   function runChild(command: ReadyCommand, onTimeout: () => void): Promise<ChildEnd> {
@@ -173,16 +207,40 @@ export function startAttempt(
 
   function cancel(order: CancelOrder): boolean {
     if (canceled !== undefined) return false;
-    const wasExecuting = run.state === 'EXECUTING';
+    const { state } = run;
     const event: MachineEvent = { type: 'CancelRequest', requestedBy: order.requestedBy };
-    if (send(event, order.source, { cancellationRequested: true }).toState !== 'CANCELED') return false;
+    const { toState } = send(event, order.source, { cancellationRequested: true });
+    // Between two attempts the machine has nothing to cancel; there the order ends the retries.
+    if (toState !== 'CANCELED' && !(state === 'FAILED' && child === undefined)) return false;
     canceled = order;
-    if (wasExecuting) child?.stop();
+    stopped.resolve();
+    if (state === 'EXECUTING') child?.stop();
     return true;
   }
 
   function canceledEnd(): End {
     return { outcome: 'canceled', exitCode: canceled?.exitCode ?? 130, error: null };
+  }
+
+  function skipped(): End {
+    return { outcome: 'skipped', exitCode: 0, error: null };
+  }
+
+  /** Waits, or until the run is told to end. */
+  async function pause(ms: number): Promise<void> {
+    child = undefined;
+    const timer = new AbortController();
+    await Promise.race([delay(ms, undefined, { signal: timer.signal }).catch(() => {}), stopped.promise]);
+    timer.abort();
+  }
+
+  function beginAnother(): void {
+    database.write(() => nextAttempt(database, run.id));
+    attempt += 1;
+    facts = noFacts(request.checked);
+    startedAt = context.now();
+    startedMonotonic = context.monotonic();
+    send({ type: 'RetryTrigger' }, 'dispatcher');
   }
 
   function send(event: MachineEvent, source: EventSource, changes: Partial<MachineContext> = {}): Outcome {
@@ -206,52 +264,36 @@ export function startAttempt(
     when: 'before spawn' | 'after run',
   ): void {
     if (findings.length === 0) return;
-    invocation.database.write(() =>
-      appendAudit(invocation.database, context.now(), {
-        type: 'dependency.validation',
-        runId: run.id,
-        actor: context.actor,
-        data: dependencyRecord(findings, when),
-      }),
+    const data = dependencyRecord(findings, when);
+    const { actor } = context;
+    database.write(() =>
+      appendAudit(database, context.now(), { type: 'dependency.validation', runId: run.id, actor, data }),
     );
   }
 
-  function settle(end: End): AttemptResult {
-    const { verified } = invocation;
-    const durationMs = Math.round(context.monotonic() - startedAt);
+  function settle(end: End, goesOn = false): AttemptResult {
+    const durationMs = Math.round(context.monotonic() - startedMonotonic);
     const receiptId = finishAttempt(invocation, {
-      row,
+      row: { ...row, attempt },
       end,
-      facts: { ...facts, plan, verified, durationMs },
+      startedAt,
+      goesOn,
+      facts: { ...facts, plan, verified: invocation.verified, durationMs },
     });
-    const result = { runId: run.id, task: plan.taskId, receiptId, durationMs, ...end };
-    void report({ type: 'finished', result });
+    const result = { runId: run.id, task: plan.taskId, attempt, receiptId, durationMs, ...end };
+    void report({ type: 'finished', result, goesOn });
     return result;
   }
 }
 
-/** The run, and what its start was based on, in one commit. */
-function recordStart(invocation: Invocation, plan: Plan, checked: readonly DependencyFinding[]): NewRun {
-  const { context, database, verified } = invocation;
-  return database.write(() => {
-    const row = openRun(invocation, {
-      project: verified.manifest.project,
-      task: plan.taskId,
-      manifestDigest: verified.digest,
-      manifestVersion: verified.manifest.version,
-      lockSha256: verified.lockSha256,
-      manifest: verified.manifest,
-    });
-    const record = { runId: row.id, actor: context.actor };
-    appendAudit(database, row.startedAt, {
-      type: 'manifest.load',
-      ...record,
-      data: manifestRecord(verified),
-    });
-    if (checked.length > 0) {
-      const data = dependencyRecord(checked, 'before start');
-      appendAudit(database, row.startedAt, { type: 'dependency.validation', ...record, data });
-    }
-    return row;
-  });
+function noFacts(checked: readonly DependencyFinding[]): Facts {
+  return {
+    before: checked,
+    after: [],
+    materials: [],
+    products: [],
+    exit: null,
+    output: null,
+    rollback: null,
+  };
 }

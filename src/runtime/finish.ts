@@ -14,6 +14,10 @@ import type { ReceiptFacts } from './statement.ts';
 export interface Ending {
   readonly row: NewRun;
   readonly end: End;
+  /** When this attempt began: wall clock, milliseconds. */
+  readonly startedAt: number;
+  /** The run goes on with another attempt after this one. */
+  readonly goesOn: boolean;
   readonly facts: Omit<
     ReceiptFacts,
     | 'receiptId'
@@ -30,7 +34,7 @@ export interface Ending {
 }
 
 /**
- * Ends a run: its receipt, its outcome and the audit record of it are committed together, so whoever sees the
+ * Ends an attempt, and its run unless that goes on: its receipt, its outcome and the audit record of it are committed together, so whoever sees the
  * one sees the others. When this returns, the receipt is on disk.
  *
  * @returns the receipt's id
@@ -38,7 +42,7 @@ export interface Ending {
  */
 export function finishAttempt(
   edge: { context: Context; database: Database; keys: EvidenceKeys },
-  { row, end, facts }: Ending,
+  { row, end, facts, startedAt, goesOn }: Ending,
 ): string {
   const { context, database, keys } = edge;
   const now = context.now();
@@ -54,7 +58,7 @@ export function finishAttempt(
       events: listEvents(database, row.id),
       host: context.host,
       audit: auditHead(database),
-      startedAt: row.startedAt,
+      startedAt,
       finishedAt: now,
     },
     keys,
@@ -62,13 +66,14 @@ export function finishAttempt(
   );
   database.write(() => {
     insertReceipt(database, receipt);
-    finishRun(database, { id: row.id, outcome: end.outcome, exitCode: end.exitCode, at: now });
+    if (!goesOn) finishRun(database, { id: row.id, outcome: end.outcome, exitCode: end.exitCode, at: now });
     appendAudit(database, now, {
-      type: 'run.finished',
+      type: goesOn ? 'run.attempt' : 'run.finished',
       runId: row.id,
       actor: context.actor,
       data: {
         task: row.task,
+        attempt: row.attempt,
         outcome: end.outcome,
         exitCode: end.exitCode,
         error: end.error?.code ?? null,
@@ -77,6 +82,31 @@ export function finishAttempt(
     });
   });
   return receiptId;
+}
+
+/** Ends a run whose last attempt has its receipt already. */
+export function closeRun(
+  { context, database }: { context: Context; database: Database },
+  row: NewRun,
+  { outcome, exitCode, error }: End,
+): void {
+  const now = context.now();
+  database.write(() => {
+    finishRun(database, { id: row.id, outcome, exitCode, at: now });
+    appendAudit(database, now, {
+      type: 'run.finished',
+      runId: row.id,
+      actor: context.actor,
+      data: {
+        task: row.task,
+        attempt: row.attempt,
+        outcome,
+        exitCode,
+        error: error?.code ?? null,
+        receiptId: null,
+      },
+    });
+  });
 }
 
 /** Records what a check of dependencies found; inside or outside a transaction of the caller's. */

@@ -44,11 +44,17 @@ export type Report =
       /** Secrets are masked already. */
       readonly chunk: Buffer;
     }
-  | { readonly type: 'finished'; readonly result: AttemptResult };
+  | {
+      readonly type: 'finished';
+      readonly result: AttemptResult;
+      /** Another attempt of the same run follows. */
+      readonly goesOn: boolean;
+    };
 
 export interface AttemptResult {
   readonly runId: string;
   readonly task: string;
+  readonly attempt: number;
   readonly outcome: OutcomeName;
   readonly exitCode: number;
   readonly receiptId: string;

@@ -25,6 +25,7 @@ export function openRun(
     manifestDigest: string;
     manifestVersion: number;
     lockSha256: string;
+    inputsSha256: string;
     manifest: Manifest | null;
   },
 ): NewRun {
@@ -40,6 +41,7 @@ export function openRun(
     manifestDigest: about.manifestDigest,
     manifestVersion: about.manifestVersion,
     lockSha256: about.lockSha256,
+    inputsSha256: about.inputsSha256,
     actor: context.actor,
     state: 'BOOTSTRAPPING',
     outcome: null,

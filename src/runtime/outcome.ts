@@ -4,6 +4,7 @@ import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { formatDuration } from '../security/duration.ts';
 import type { OutcomeName } from '../store/runs.ts';
 import type { Exit } from './executor.ts';
+import type { State } from './machine.ts';
 import type { Plan } from './plan.ts';
 
 /** How an attempt ended, as its user is told. */
@@ -51,6 +52,15 @@ export function failureOf(exit: Exit, plan: Plan, after: readonly DependencyFind
       return { rule: `spawn:${exit.reason}`, end: { outcome: 'failed', exitCode: error.exitCode, error } };
     }
   }
+}
+
+/**
+ * Whether an attempt that ended so is followed by another: only one that ran and failed, while the signed
+ * budget lasts, and never after a refusal or on content that is not what was signed.
+ */
+export function mayRetry(end: End, state: State, attempt: number, plan: Plan): boolean {
+  if (state !== 'FAILED' || (end.outcome !== 'failed' && end.outcome !== 'timed-out')) return false;
+  return end.error?.code !== 'DEPENDENCY_CHANGED' && attempt <= plan.retries.max;
 }
 
 export function timedOut(plan: Plan): End {

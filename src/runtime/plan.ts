@@ -7,6 +7,7 @@ import { pinnedFor } from '../manifest/pins.ts';
 import { PLACEHOLDER, parameterVariable, wholeMatch } from '../manifest/rules.ts';
 import type { DependencyDigest, Task } from '../manifest/schema.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
+import { sha256Canonical } from '../security/canonical.ts';
 import { parseDuration } from '../security/duration.ts';
 import type { Secret } from '../security/mask.ts';
 
@@ -24,6 +25,9 @@ export interface Plan {
   readonly pinned: readonly DependencyDigest[];
   readonly timeoutMs: number;
   readonly graceMs: number;
+  readonly retries: { readonly max: number; readonly backoffMs: number; readonly maxBackoffMs: number };
+  /** SHA-256, hex, over the canonical JSON of inputs and arguments: what this plan was given. */
+  readonly inputsSha256: string;
 }
 
 export interface PlanRequest {
@@ -45,6 +49,8 @@ export interface PlanRoots {
 
 const DEFAULT_TIMEOUT_MS = 60 * 60 * 1000;
 const DEFAULT_GRACE_MS = 10_000;
+const DEFAULT_BACKOFF_MS = 1000;
+const DEFAULT_MAX_BACKOFF_MS = 30_000;
 const MAX_INPUT_CHARACTERS = 4000;
 
 /**
@@ -73,6 +79,12 @@ export function hydratePlan(verified: VerifiedManifest, request: PlanRequest, ro
     pinned: pinnedFor(verified.manifest, task),
     timeoutMs: resolveTimeout(request, task),
     graceMs: parseDuration(task.grace ?? '') ?? DEFAULT_GRACE_MS,
+    retries: {
+      max: task.retries?.max ?? 0,
+      backoffMs: parseDuration(task.retries?.backoff ?? '') ?? DEFAULT_BACKOFF_MS,
+      maxBackoffMs: parseDuration(task.retries?.maxBackoff ?? '') ?? DEFAULT_MAX_BACKOFF_MS,
+    },
+    inputsSha256: sha256Canonical({ inputs: Object.fromEntries(inputs), args: request.args }),
   };
 }
 

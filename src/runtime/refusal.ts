@@ -35,6 +35,7 @@ export function recordRefusal(
       manifestDigest: verified?.digest ?? '',
       manifestVersion: verified?.manifest.version ?? 0,
       lockSha256,
+      inputsSha256: '',
       manifest: verified?.manifest ?? null,
     });
     const record = { runId: run.id, actor: context.actor };
@@ -49,6 +50,8 @@ export function recordRefusal(
   const receiptId = finishAttempt(edge, {
     row,
     end: { outcome: 'refused', exitCode: error.exitCode, error },
+    startedAt: row.startedAt,
+    goesOn: false,
     facts: {
       verified,
       plan: null,

@@ -52,6 +52,8 @@ export function settleRun(edge: SettleEdge, run: Run): string | null {
   return finishAttempt(edge, {
     row: run,
     end: endOf(run),
+    startedAt: run.startedAt,
+    goesOn: false,
     facts: {
       verified: null,
       plan: null,

@@ -3,7 +3,7 @@ import type { StopSignal } from '../context.ts';
 import type { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
-import type { OutcomeName } from '../store/runs.ts';
+import type { OutcomeName, Run } from '../store/runs.ts';
 import { requireSpace } from '../store/space.ts';
 import { startAttempt } from './attempt.ts';
 import { answerCancel } from './cancel.ts';
@@ -16,28 +16,19 @@ export interface RunRequest {
   readonly plans: readonly Plan[];
   /** By task, what the check of its dependencies found before anything was started. */
   readonly checked: ReadonlyMap<string, readonly DependencyFinding[]>;
+  /** The ended run that the one plan is another attempt of. */
+  readonly retryOf?: Run;
   /** How many tasks may run at once. */
   readonly jobs: number;
   /** Go on with tasks that do not need the one that failed. */
   readonly keepGoing: boolean;
 }
 
-/** A task that was not attempted, because one that it needs did not complete or the run was ended. */
-export interface SkippedTask {
-  readonly runId: null;
-  readonly task: string;
-  readonly outcome: 'skipped';
-  readonly exitCode: null;
-  readonly receiptId: null;
-  readonly durationMs: 0;
-  readonly error: null;
-}
-
 export interface RunResult {
   readonly outcome: OutcomeName;
   /** The first failing task's, or 0. */
   readonly exitCode: number;
-  readonly runs: readonly (AttemptResult | SkippedTask)[];
+  readonly runs: readonly AttemptResult[];
   readonly error: AxError | null;
 }
 
@@ -76,47 +67,60 @@ export async function superviseRun(
     }
   });
 
-  const results = new Map<string, AttemptResult | SkippedTask>();
-  const running = new Map<string, Promise<void>>();
-  const pending = new Set(request.plans);
+  const results = new Map<string, AttemptResult>();
+  const turns = new Map(request.plans.map((plan) => [plan, Promise.withResolvers<boolean>()]));
+  let busy = 0;
   try {
-    while (pending.size > 0 || running.size > 0) {
-      for (const plan of pending) {
-        const turn = turnOf(plan);
-        if (turn === 'later') continue;
-        pending.delete(plan);
-        if (turn === 'now') running.set(plan.taskId, attemptTask(plan));
-        else results.set(plan.taskId, skipped(plan.taskId));
-      }
-      if (running.size > 0) await Promise.race(running.values());
-    }
+    const running = request.plans.map(runTask);
+    giveTurns();
+    await Promise.all(running);
   } finally {
     unsubscribe();
     // Only after a failure of the store is anything left to end here.
     for (const attempt of attempts.values()) attempt.force();
-    await Promise.allSettled(running.values());
+    await Promise.allSettled([...attempts.values()].map((attempt) => attempt.result));
     channel.close();
   }
   if (broken !== undefined) throw broken;
   return summarise(results, request.plans);
 
+  async function runTask(plan: Plan): Promise<void> {
+    const attempt = startAttempt(invocation, {
+      plan,
+      checked: request.checked.get(plan.taskId) ?? [],
+      retryOf: request.retryOf ?? null,
+      needsMet: () => needsOf(plan).every((name) => results.get(name)?.outcome === 'completed'),
+      turn: turns.get(plan)?.promise ?? Promise.resolve(false),
+    });
+    attempts.set(attempt.run.id, attempt);
+    results.set(plan.taskId, await attempt.result);
+    attempts.delete(attempt.run.id);
+    if (!turns.delete(plan)) busy -= 1;
+    giveTurns();
+  }
+
+  /** Lets tasks begin, in their order, as what they need completes and places become free. */
+  function giveTurns(): void {
+    for (const [plan, turn] of turns) {
+      const verdict = turnOf(plan);
+      if (verdict === 'later') continue;
+      turns.delete(plan);
+      busy += 1;
+      turn.resolve(verdict === 'now');
+    }
+  }
+
+  /** What a retried task needs had completed before. */
+  function needsOf(plan: Plan): readonly string[] {
+    return request.retryOf === undefined ? (plan.task.needs ?? []) : [];
+  }
+
   function turnOf(plan: Plan): 'now' | 'later' | 'never' {
-    const needs = (plan.task.needs ?? []).map((name) => results.get(name)?.outcome);
+    const needs = needsOf(plan).map((name) => results.get(name)?.outcome);
     const failed = [...results.values()].some(({ outcome }) => outcome !== 'completed');
     if (stopping !== undefined || (failed && !request.keepGoing)) return 'never';
     if (needs.some((outcome) => outcome !== undefined && outcome !== 'completed')) return 'never';
-    return needs.includes(undefined) || running.size >= request.jobs ? 'later' : 'now';
-  }
-
-  async function attemptTask(plan: Plan): Promise<void> {
-    const attempt = startAttempt(invocation, plan, request.checked.get(plan.taskId) ?? []);
-    attempts.set(attempt.run.id, attempt);
-    try {
-      results.set(plan.taskId, await attempt.result);
-      attempts.delete(attempt.run.id);
-    } finally {
-      running.delete(plan.taskId);
-    }
+    return needs.includes(undefined) || busy >= request.jobs ? 'later' : 'now';
   }
 }
 
@@ -143,23 +147,8 @@ function cancelBySignal(
   );
 }
 
-function skipped(task: string): SkippedTask {
-  return {
-    runId: null,
-    task,
-    outcome: 'skipped',
-    exitCode: null,
-    receiptId: null,
-    durationMs: 0,
-    error: null,
-  };
-}
-
 /** In the order the tasks were planned; what failed first decides what the whole comes to. */
-function summarise(
-  results: ReadonlyMap<string, AttemptResult | SkippedTask>,
-  plans: readonly Plan[],
-): RunResult {
+function summarise(results: ReadonlyMap<string, AttemptResult>, plans: readonly Plan[]): RunResult {
   // A map keeps the order in which results came in.
   const decisive = [...results.values()].find(
     ({ outcome }) => outcome !== 'completed' && outcome !== 'skipped',

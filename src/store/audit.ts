@@ -17,6 +17,7 @@ export type AuditType =
   | 'dependency.validation'
   | 'guard.evaluation'
   | 'run.transition'
+  | 'run.attempt'
   | 'run.finished'
   | 'event.rejected'
   | 'cancel.request'

@@ -14,6 +14,7 @@ export const MIGRATIONS: readonly string[] = [
     manifest_digest  TEXT NOT NULL,
     manifest_version INTEGER NOT NULL,
     lock_sha256      TEXT NOT NULL,
+    inputs_sha256    TEXT NOT NULL,
     actor            TEXT NOT NULL,
     state            TEXT NOT NULL,
     seq              INTEGER NOT NULL DEFAULT 0,

@@ -34,6 +34,8 @@ export interface Run {
   readonly manifestVersion: number;
   /** SHA-256, hex, of the ax.lock that was read. */
   readonly lockSha256: string;
+  /** SHA-256, hex, of what the run was given: a retry is given the same. */
+  readonly inputsSha256: string;
   readonly actor: Actor;
   readonly state: string;
   /** The sequence number of the last committed event. */
@@ -63,9 +65,9 @@ export type NewRun = Omit<Run, 'seq' | 'finishedAt'>;
 export function insertRun(database: Database, run: NewRun): void {
   database
     .prepare(
-      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256,
+      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256, inputs_sha256,
          actor, state, outcome, exit_code, started_at, supervisor_host, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run.id,
@@ -77,6 +79,7 @@ export function insertRun(database: Database, run: NewRun): void {
       run.manifestDigest,
       run.manifestVersion,
       run.lockSha256,
+      run.inputsSha256,
       JSON.stringify(run.actor),
       run.state,
       run.outcome,
@@ -104,6 +107,32 @@ export function advanceRun(
     .prepare('UPDATE runs SET seq = ?, state = ? WHERE id = ? AND seq = ? AND state = ? AND outcome IS NULL')
     .run(step.seq, step.toState, step.id, step.seq - 1, step.fromState);
   return changes === 1;
+}
+
+/**
+ * Opens an ended run for another attempt, with a session of its own; inside `database.write`.
+ *
+ * @returns false when it has been opened, or is gone, meanwhile
+ */
+export function reopenRun(
+  database: Database,
+  run: Run,
+  session: { supervisor: Supervisor; channel: string | null; sessionKey: Uint8Array },
+): boolean {
+  const { supervisor, channel, sessionKey } = session;
+  const { changes } = database
+    .prepare(
+      `UPDATE runs SET outcome = NULL, exit_code = NULL, finished_at = NULL, attempt = attempt + 1,
+         supervisor_host = ?, supervisor_pid = ?, supervisor_start = ?, channel = ?, session_key = ?
+       WHERE id = ? AND attempt = ? AND outcome IS NOT NULL`,
+    )
+    .run(supervisor.host, supervisor.pid, supervisor.start, channel, sessionKey, run.id, run.attempt);
+  return changes === 1;
+}
+
+/** Counts the next attempt of a run that goes on; inside `database.write`. */
+export function nextAttempt(database: Database, id: string): void {
+  database.prepare('UPDATE runs SET attempt = attempt + 1 WHERE id = ? AND outcome IS NULL').run(id);
 }
 
 /** Gives a run its outcome and erases its session key, once; inside `database.write`. */
@@ -189,6 +218,7 @@ function toRun(row: Record<string, unknown>): Run {
     manifestDigest: String(row.manifest_digest),
     manifestVersion: Number(row.manifest_version),
     lockSha256: String(row.lock_sha256),
+    inputsSha256: String(row.inputs_sha256),
     actor: JSON.parse(String(row.actor)) as Actor,
     state: String(row.state),
     seq: Number(row.seq),

@@ -1,0 +1,82 @@
+import type { Context } from '../context.ts';
+import { AxError, isAxError } from '../errors.ts';
+import { checkDependencies, type DependencyFinding, requireDependencies } from '../manifest/dependencies.ts';
+import { orderTasks } from '../manifest/graph.ts';
+import type { VerifiedManifest } from '../manifest/verify.ts';
+import { hydratePlan, type Plan } from '../runtime/plan.ts';
+import type { Run } from '../store/runs.ts';
+import type { Request } from './run-request.ts';
+
+export interface PrepareInput {
+  readonly context: Context;
+  readonly root: string;
+  readonly request: Request;
+  readonly retryOf: Run | null;
+}
+
+export interface Prepared {
+  /** Each after the ones it needs. */
+  readonly plans: readonly Plan[];
+  readonly checked: ReadonlyMap<string, readonly DependencyFinding[]>;
+}
+
+/** Why there is nothing to run, and what had been found of the dependencies by then. */
+export interface Unprepared {
+  readonly error: AxError;
+  readonly findings: readonly DependencyFinding[];
+}
+
+/** Plans for the tasks and all they need, every dependency checked; or why there can be none. */
+export function prepare(
+  { context, root, request, retryOf }: PrepareInput,
+  verified: VerifiedManifest,
+): Prepared | Unprepared {
+  const { tasks } = verified.manifest;
+  // What a retried task needs has run before it, and is not run again.
+  const order = retryOf === null ? orderTasks(tasks, request.tasks) : request.tasks;
+  checkInputNames(request, order, verified);
+  const roots = { root, searchPath: context.env.PATH ?? '' };
+  const checked = new Map<string, readonly DependencyFinding[]>();
+  try {
+    const plans = order.map((taskId) =>
+      hydratePlan(
+        verified,
+        {
+          taskId,
+          inputs: request.inputs,
+          args: request.tasks.includes(taskId) ? request.args : [],
+          timeoutMs: request.timeoutMs,
+        },
+        { root, environment: context.env },
+      ),
+    );
+    if (retryOf !== null) requireSameInputs(plans, retryOf);
+    for (const plan of plans) checked.set(plan.taskId, checkDependencies(plan.pinned, roots));
+    requireDependencies([...checked.values()].flat());
+    return { plans, checked };
+  } catch (error) {
+    if (isAxError(error)) return { error, findings: [...checked.values()].flat() };
+    throw error;
+  }
+}
+
+/** A retry does again what was asked for; anything else is a new run. */
+function requireSameInputs([plan]: readonly Plan[], run: Run): void {
+  if (plan?.inputsSha256 === run.inputsSha256) return;
+  throw new AxError(
+    'INPUT_INVALID',
+    `run ${run.id}: expected the inputs and arguments that it had at first`,
+    {
+      hint: `give them again with --input and --, or start anew: ax run ${run.task}`,
+    },
+  );
+}
+
+function checkInputNames(request: Request, order: readonly string[], { manifest }: VerifiedManifest): void {
+  for (const name of request.inputs.keys()) {
+    if (order.some((taskId) => Object.hasOwn(manifest.tasks[taskId]?.params ?? {}, name))) continue;
+    throw new AxError('USAGE', `--input ${name}: none of these tasks has a parameter of that name`, {
+      hint: 'ax tasks',
+    });
+  }
+}
