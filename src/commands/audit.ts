@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import { visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
 import { listAudit, verifyAudit } from '../store/audit.ts';
+import { findRun } from '../store/runs.ts';
 import { type GlobalOptions, openSession, withExistingStore, withStore } from './session.ts';
 
 export interface AuditOptions extends GlobalOptions {
@@ -17,7 +18,7 @@ export async function listCommand(context: Context, options: AuditOptions): Prom
     listAudit(database, {
       limit: options.limit ?? 100,
       ...(options.type === undefined ? {} : { type: options.type }),
-      ...(options.run === undefined ? {} : { runId: options.run.toUpperCase() }),
+      ...(options.run === undefined ? {} : { runId: findRun(database, options.run.toUpperCase()).id }),
     }),
   );
   const { output } = session;

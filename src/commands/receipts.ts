@@ -6,6 +6,7 @@ import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
 import { formatDuration } from '../security/duration.ts';
 import type { JsonValue } from '../security/json.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
+import { isUlidPrefix } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
@@ -23,7 +24,7 @@ export interface ListOptions extends GlobalOptions {
 export async function listCommand(context: Context, options: ListOptions): Promise<number> {
   const session = await openSession(context, options);
   const limit = options.limit ?? 50;
-  const page = { limit: limit + 1, before: options.before?.toUpperCase() };
+  const page = { limit: limit + 1, before: pageStart(options.before) };
   const found = await withExistingStore(session, [], (database) => listReceipts(database, page));
   const rows = found.slice(0, limit);
   const next = found.length > limit ? rows.at(-1)?.id : undefined;
@@ -49,6 +50,17 @@ export async function listCommand(context: Context, options: ListOptions): Promi
     ...(next === undefined ? {} : { next }),
   });
   return 0;
+}
+
+function pageStart(before: string | undefined): string | undefined {
+  if (before === undefined || isUlidPrefix(before.toUpperCase())) return before?.toUpperCase();
+  throw new AxError(
+    'RECEIPT_UNKNOWN',
+    `--before: expected the id of a receipt, found "${before.slice(0, 80)}"`,
+    {
+      hint: 'ax receipts list',
+    },
+  );
 }
 
 /** `ax receipts show <id>`: the receipt as it lies in the store, sealed; needs no key. */

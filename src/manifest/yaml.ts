@@ -55,7 +55,8 @@ export function parseYaml(bytes: Uint8Array, source: string): YamlSource {
     stringKeys: true,
     lineCounter: lines,
     prettyErrors: false,
-    logLevel: 'silent',
+    // Not 'silent': then it would keep to itself that there is a second document.
+    logLevel: 'error',
   });
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);

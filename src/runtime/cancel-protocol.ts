@@ -9,10 +9,18 @@ import { isUlid } from '../security/ulid.ts';
 
 /** What `ax cancel` and a supervisor say to each other. */
 
+/** 32 bytes in base64url. */
+const TOKEN = /^[A-Za-z0-9_-]{43}$/;
+
+/** Whether this is what a token looks like; whether it holds, its run's supervisor knows. */
+export function isTokenShaped(text: string): boolean {
+  return TOKEN.test(text);
+}
+
 const messageSchema = z.strictObject({
   runId: z.string().check(z.refine(isUlid)),
   requester: z.strictObject({ uid: z.int(), name: z.string().check(z.maxLength(256)) }),
-  token: z.nullable(z.string().check(z.maxLength(64))),
+  token: z.nullable(z.string().check(z.regex(TOKEN))),
   at: z.int(),
   mac: z.string(),
 });

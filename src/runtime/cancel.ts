@@ -5,7 +5,14 @@ import { issueToken, redeemToken } from '../store/cancel-tokens.ts';
 import type { Database } from '../store/database.ts';
 import { countUse } from '../store/limits.ts';
 import { findRun, type Run } from '../store/runs.ts';
-import { type CancelReply, encodeCancel, isAuthentic, parseCancel, parseReply } from './cancel-protocol.ts';
+import {
+  type CancelReply,
+  encodeCancel,
+  isAuthentic,
+  isTokenShaped,
+  parseCancel,
+  parseReply,
+} from './cancel-protocol.ts';
 import { askChannel } from './channel.ts';
 import type { Attempt } from './invocation.ts';
 
@@ -106,6 +113,7 @@ function record(
 async function ask({ context }: CancelEdge, run: Run, token: string | null): Promise<CancelReply> {
   if (run.outcome !== null || run.channel === null || run.sessionKey === null)
     return { outcome: 'not-running' };
+  if (token !== null && !isTokenShaped(token)) return { outcome: 'token-invalid' };
   const request = { runId: run.id, requester: context.actor, token, at: context.now() };
   const line = await askChannel(run.channel, encodeCancel(request, run.sessionKey));
   const reply = line === null ? { outcome: 'not-running' as const } : parseReply(line);

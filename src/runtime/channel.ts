@@ -31,6 +31,8 @@ export async function openChannel(
   removeAbandoned(directory);
   const path = join(directory, `${context.pid}-${Buffer.from(context.randomBytes(6)).toString('hex')}.sock`);
   const server = createServer((socket) => {
+    // Nor does a client that says nothing keep ax from ending.
+    socket.unref();
     readLine(socket)
       .then(answer)
       .then((reply) => socket.end(`${reply}\n`))
