@@ -151,6 +151,35 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
   add(
     program,
     {
+      name: 'approve',
+      summary: 'approve a task with your own key',
+      description:
+        'Verify the ax.lock that is here, show what the task would run with these inputs, and sign an approval of ' +
+        'exactly that: this manifest, this task, these inputs, for a time. It is a file to hand to whoever runs ' +
+        'the task. A task signed again, or given other inputs, wants new approvals.',
+      arguments: [['<task>', 'the task; `-- args` as they will be given to it']],
+      options: [
+        inputOption(),
+        new Option('--expires <duration>', 'how long it counts (default: 24h)'),
+        new Option(
+          '--key <kid>',
+          'the signing key to use, by the beginning of its kid (default: the active one)',
+        ),
+        new Option('-o, --out <file>', 'where to write it (default: <task>.<id>.approval.json)'),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: [
+        'ax approve deploy',
+        'ax approve deploy --input target=staging --expires 2h --out alice.json',
+      ],
+    },
+    async (task: string, options: object) =>
+      (await import('./commands/approve.ts')).approve(context, { task, args: passThrough }, options),
+  );
+
+  add(
+    program,
+    {
       name: 'runs',
       summary: 'list runs, the newest first',
       options: [new Option('-l, --limit <n>', 'how many (default: 20)').argParser(count(1, 10_000))],

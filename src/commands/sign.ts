@@ -13,15 +13,15 @@ import { canonicalJson } from '../security/canonical.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Envelope } from '../security/dsse.ts';
 import { addSignature, serializeEnvelope, signEnvelope } from '../security/dsse-sign.ts';
-import { parseSigningKey, type SigningKey } from '../security/signing-keys.ts';
+import type { SigningKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
-import { requireKey } from '../store/keyring.ts';
 import { highestVersionSeen } from '../store/versions.ts';
 import { trustOwnKey } from './init.ts';
 import { readKeyring } from './keys-access.ts';
 import { type Lock, readLock } from './lock.ts';
 import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
+import { findSigningKey } from './signing-key.ts';
 
 export interface SignOptions extends GlobalOptions {
   readonly add?: boolean;
@@ -32,7 +32,7 @@ export interface SignOptions extends GlobalOptions {
 /** `ax sign`: `ax.yaml` becomes `ax.lock`, or with `--add` the lock gets one more signature. */
 export async function sign(context: Context, options: SignOptions): Promise<number> {
   const session = await openSession(context, options);
-  const key = signingKey(session, options.key);
+  const key = findSigningKey(readKeyring(session), options.key);
   // Before anything is written: trust that cannot be read refuses, and leaves no trace.
   loadTrust(context, session.home);
   return options.add === true ? coSign(session, key, options) : signAnew(session, key, options);
@@ -90,23 +90,6 @@ async function coSign(session: Session, key: SigningKey, options: SignOptions): 
   const extended = addSignature(envelope, key);
   await writeLock(session, lock.root, extended, manifest, key);
   return report(session, lock.root, extended, manifest, []);
-}
-
-function signingKey(session: Session, kid: string | undefined): SigningKey {
-  const keyring = readKeyring(session);
-  if (kid === undefined) {
-    const entry = requireKey(keyring, 'signing');
-    return parseSigningKey(entry.jwk, entry.kid);
-  }
-  const matches = keyring.filter((entry) => entry.role === 'signing' && entry.kid.startsWith(kid));
-  const [entry, second] = matches;
-  if (entry === undefined || second !== undefined) {
-    const found = entry === undefined ? 'none' : 'several';
-    throw new AxError('KEY_UNKNOWN', `expected one signing key that begins with "${kid}", found ${found}`, {
-      hint: 'ax keys list',
-    });
-  }
-  return parseSigningKey(entry.jwk, entry.kid);
 }
 
 interface Previous {

@@ -70,11 +70,18 @@ function createPrivately(path: string): void {
 }
 
 function migrate(sqlite: DatabaseSync, directory: string): void {
-  const applicationId = pragma(sqlite, 'application_id');
-  const version = pragma(sqlite, 'user_version');
-  if (applicationId === APPLICATION_ID && version === MIGRATIONS.length) {
+  if (
+    pragma(sqlite, 'application_id') === APPLICATION_ID &&
+    pragma(sqlite, 'user_version') === MIGRATIONS.length
+  ) {
     sqlite.exec('PRAGMA synchronous = FULL');
     return;
+  }
+  const { applicationId, version, tables } = inspect(sqlite);
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || tables !== 0)) {
+    throw new AxError('STORE_UNUSABLE', `${directory}: ${STORE_FILE} is not an ax store`, {
+      hint: `move ${join(directory, STORE_FILE)} away`,
+    });
   }
   if (version > MIGRATIONS.length) {
     throw new AxError(
@@ -83,12 +90,8 @@ function migrate(sqlite: DatabaseSync, directory: string): void {
       { hint: 'use that ax, or another store with --store' },
     );
   }
-  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || tableCount(sqlite) !== 0)) {
-    throw new AxError('STORE_UNUSABLE', `${directory}: ${STORE_FILE} is not an ax store`, {
-      hint: `move ${join(directory, STORE_FILE)} away`,
-    });
-  }
-  sqlite.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+  switchToWal(sqlite);
+  sqlite.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
   try {
     // Read again under the lock: another process may have migrated meanwhile.
     for (const step of MIGRATIONS.slice(pragma(sqlite, 'user_version'))) sqlite.exec(step);
@@ -101,12 +104,36 @@ function migrate(sqlite: DatabaseSync, directory: string): void {
   }
 }
 
-function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): number {
-  return Number(sqlite.prepare(`PRAGMA ${name}`).get()?.[name]);
+/** What kind of file it is; of one moment, for another process may be about to make its tables. */
+function inspect(sqlite: DatabaseSync): { applicationId: number; version: number; tables: number } {
+  sqlite.exec('BEGIN');
+  try {
+    return {
+      applicationId: pragma(sqlite, 'application_id'),
+      version: pragma(sqlite, 'user_version'),
+      tables: Number(sqlite.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n),
+    };
+  } finally {
+    sqlite.exec('COMMIT');
+  }
 }
 
-function tableCount(sqlite: DatabaseSync): number {
-  return Number(sqlite.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n);
+/** For the lock that this takes SQLite does not wait, whatever the busy timeout says. */
+function switchToWal(sqlite: DatabaseSync): void {
+  const pause = 10;
+  for (let left = BUSY_TIMEOUT_MS / pause; ; left--) {
+    try {
+      sqlite.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (left === 0 || primaryCode(error) !== SQLITE.BUSY) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+    }
+  }
+}
+
+function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): number {
+  return Number(sqlite.prepare(`PRAGMA ${name}`).get()?.[name]);
 }
 
 function handle(sqlite: DatabaseSync, directory: string): Database {
@@ -155,12 +182,18 @@ const SQLITE = {
 /** An extended code: the journal's index could not grow. SQLite calls that I/O, and it means a full disk. */
 const IOERR_SHMSIZE = 4874;
 
+/** Null for an error that is not SQLite's. */
+function primaryCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error)) return null;
+  return error.errcode === IOERR_SHMSIZE ? SQLITE.FULL : Number(error.errcode) & 0xff;
+}
+
 function translate<T>(directory: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (!(error instanceof Error) || !('errcode' in error)) throw error;
-    const code = error.errcode === IOERR_SHMSIZE ? SQLITE.FULL : Number(error.errcode) & 0xff;
+    const code = primaryCode(error);
+    if (code === null || !(error instanceof Error)) throw error;
     const options = { cause: error };
     switch (code) {
       case SQLITE.BUSY:

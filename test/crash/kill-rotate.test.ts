@@ -3,6 +3,7 @@ import { createContext } from '../../src/context.ts';
 import { AxError } from '../../src/errors.ts';
 import { openReceipt } from '../../src/runtime/receipt.ts';
 import { recordRefusal } from '../../src/runtime/refusal.ts';
+import { ownIdentity } from '../../src/runtime/supervisor-identity.ts';
 import { parseReceiptKey } from '../../src/security/encryption-keys.ts';
 import { parseSigningKey } from '../../src/security/signing-keys.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
@@ -162,7 +163,7 @@ async function rigWith(receipts: number): Promise<CrashRig> {
       recipients: [parseReceiptKey(receipt.jwk, receipt.kid)],
     },
     traceId: 'a'.repeat(32),
-    supervisor: { host: 'test', pid: 1, start: 'long ago' },
+    supervisor: ownIdentity(createContext()),
     channel: null,
   };
   const error = new AxError('SIGNATURE_UNTRUSTED', 'signed by nobody known here', { hint: 'ax trust add' });

@@ -1,16 +1,22 @@
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verifyAudit } from '../../src/store/audit.ts';
+import type { Database } from '../../src/store/database.ts';
 import { listEvents } from '../../src/store/events.ts';
 import { listReceipts } from '../../src/store/receipts.ts';
 import { listRuns } from '../../src/store/runs.ts';
 import {
+  type AtStep,
   type CrashRig,
   createRig,
+  type Ended,
   expectDone,
   filesHolding,
+  isRunning,
   type Running,
   seededNumbers,
+  until,
   verifyReceipts,
 } from '../support/crash-rig.ts';
 
@@ -40,7 +46,11 @@ let rig: CrashRig;
 const env = { CANARY };
 
 beforeAll(async () => {
-  rig = await createRig({ say: { shell: SAY, secrets: ['CANARY'] }, hello: { run: ['echo', 'hello'] } });
+  rig = await createRig({
+    say: { shell: SAY, secrets: ['CANARY'] },
+    hello: { run: ['echo', 'hello'] },
+    last: { shell: 'echo $$ > pid; echo up; exec sleep 600' },
+  });
 });
 
 afterAll(() => rig.remove());
@@ -79,6 +89,7 @@ test(`SIGKILL at ${ROUNDS} random moments loses no acknowledged receipt and show
     // Before anyone opens the store: that would fold the journal into the database.
     expect(filesHolding(rig.root, NEEDLES), `round ${round}`).toEqual([]);
     await expectDone(rig, ['audit', 'verify']);
+    expect(unsettled()).toEqual([]);
     verifyReceipts(rig, acknowledged.slice(-1));
   }
   expect(cut).toBeGreaterThanOrEqual(Math.floor(ROUNDS / 4));
@@ -90,18 +101,19 @@ test(`SIGKILL at ${ROUNDS} random moments loses no acknowledged receipt and show
 test('SIGKILL at each step that changes the disk leaves a store that holds, and no secret in its journal', {
   timeout: 300_000,
 }, async () => {
-  const steps = await rig.countSteps(['run', 'say'], { env });
-  expect(steps).toBeGreaterThan(20);
   const acknowledged: string[] = [];
   let journals = 0;
-  for (let at = 1; at <= steps; at++) {
-    const ended = await rig.ax(['run', 'say'], { env, atStep: { at, signal: 'SIGKILL' } });
-    expect(ended.signal, `step ${at} of ${steps}`).toBe('SIGKILL');
+  await atEachStep(20, async (atStep) => {
+    const ended = await rig.ax(['run', 'say'], { env, atStep });
     acknowledged.push(...acknowledgedIn(ended.stderr));
-    expect(filesHolding(rig.root, NEEDLES), `step ${at}`).toEqual([]);
+    expect(filesHolding(rig.root, NEEDLES), `step ${atStep.at}`).toEqual([]);
     journals += filesHolding(rig.store, ['crash/rig']).filter((path) => path.endsWith('-wal')).length;
     expectConsistent();
-  }
+    // Settles what was lost, so that the next run begins with its own first step.
+    await expectDone(rig, ['runs']);
+    expect(unsettled()).toEqual([]);
+    return ended;
+  });
   // Else the journal was never there to be searched.
   expect(journals).toBeGreaterThan(0);
   await expectIntact(acknowledged);
@@ -110,16 +122,47 @@ test('SIGKILL at each step that changes the disk leaves a store that holds, and 
 test('SIGKILL at each step of making a store leaves one that the next run can use', {
   timeout: 120_000,
 }, async () => {
-  const steps = await rig.countSteps(['audit', 'verify'], { env: { AX_STORE: join(rig.root, 'first') } });
-  expect(steps).toBeGreaterThan(3);
-  for (let at = 1; at <= steps; at++) {
-    const fresh = { AX_STORE: join(rig.root, `first-${at}`) };
-    const killed = await rig.ax(['audit', 'verify'], { env: fresh, atStep: { at, signal: 'SIGKILL' } });
-    expect(killed.signal, `step ${at} of ${steps}`).toBe('SIGKILL');
+  await atEachStep(3, async (atStep) => {
+    const fresh = { AX_STORE: join(rig.root, `first-${atStep.at}`) };
+    const ended = await rig.ax(['audit', 'verify'], { env: fresh, atStep });
     const { stderr } = await expectDone(rig, ['run', 'hello'], { env: fresh });
     expect(acknowledgedIn(stderr)).toHaveLength(1);
-  }
+    return ended;
+  });
 });
+
+test('SIGKILL at each step of settling a lost run: the next command ends it, once, and its task with it', {
+  timeout: 300_000,
+}, async () => {
+  await atEachStep(5, async (atStep) => {
+    rmSync(join(rig.project, 'pid'), { force: true });
+    const running = rig.start(['run', 'last', '--json']);
+    await running.saw(/"text":"up/);
+    running.kill('SIGKILL');
+    await running.ended;
+    const [, runId = ''] = await running.saw(/"runId":"([0-9A-Z]{26})"/);
+    const ended = await rig.ax(['runs'], { atStep });
+    await expectDone(rig, ['runs']);
+    expectConsistent();
+    expect(unsettled()).toEqual([]);
+    expect(receiptsOf(runId)).toMatchObject([{ task: 'last', outcome: 'failed' }]);
+    const pid = Number(readFileSync(join(rig.project, 'pid'), 'utf8'));
+    await until(`the end of process ${pid}`, () => !isRunning(pid));
+    return ended;
+  });
+  await expectIntact([]);
+});
+
+/** Kills a command before its first step, its second, and so on, until it gets to its end; so all were tried. */
+async function atEachStep(atLeast: number, round: (atStep: AtStep) => Promise<Ended>): Promise<void> {
+  for (let at = 1; ; at++) {
+    const { signal, status } = await round({ at, signal: 'SIGKILL' });
+    if (signal === 'SIGKILL') continue;
+    expect({ signal, status }).toEqual({ signal: null, status: 0 });
+    expect(at).toBeGreaterThan(atLeast);
+    return;
+  }
+}
 
 /** Most rounds at a random moment; every fourth when the receipt is acknowledged, every eighth while the task speaks. */
 async function momentOf(round: number, running: Running, delay: number): Promise<void> {
@@ -134,8 +177,7 @@ function acknowledgedIn(text: string): string[] {
 
 /** A run has an outcome exactly when it has a receipt and a record of its end, and its events are all there. */
 function expectConsistent(): void {
-  const database = rig.open();
-  try {
+  inStore((database) => {
     verifyAudit(database);
     const receipts = new Map(listReceipts(database, { limit: -1 }).map((row) => [row.runId, row]));
     const finished = database.prepare("SELECT run_id FROM audit WHERE type = 'run.finished'").all();
@@ -148,6 +190,23 @@ function expectConsistent(): void {
     }
     expect(database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
     expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
+  });
+}
+
+function unsettled(): string[] {
+  return inStore((database) =>
+    listRuns(database, -1).flatMap(({ id, outcome }) => (outcome === null ? [id] : [])),
+  );
+}
+
+function receiptsOf(runId: string) {
+  return inStore((database) => listReceipts(database, { limit: -1 }).filter((row) => row.runId === runId));
+}
+
+function inStore<T>(body: (database: Database) => T): T {
+  const database = rig.open();
+  try {
+    return body(database);
   } finally {
     database.close();
   }

@@ -12,7 +12,7 @@ import { findReceipt, listReceipts } from '../../src/store/receipts.ts';
 
 /** A project with a home of its own in a temporary folder, on which tests run the real bin/ax, and end it at will. */
 
-const AX = fileURLToPath(new URL('../../bin/ax', import.meta.url));
+export const AX = fileURLToPath(new URL('../../bin/ax', import.meta.url));
 const STEPS = pathToFileURL(fileURLToPath(new URL('./signal-at-step.ts', import.meta.url))).href;
 const UID = process.getuid?.() ?? -1;
 

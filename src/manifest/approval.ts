@@ -1,0 +1,143 @@
+import * as z from 'zod/mini';
+import { AxError } from '../errors.ts';
+import { canonicalJson } from '../security/canonical.ts';
+import { type Envelope, parseEnvelope } from '../security/dsse.ts';
+import { signEnvelope } from '../security/dsse-sign.ts';
+import { verifiedKeys } from '../security/dsse-verify.ts';
+import { decodeUtf8, parseJson } from '../security/json.ts';
+import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
+import { isUlid } from '../security/ulid.ts';
+import { projectName, taskName } from './schema.ts';
+
+/**
+ * An approval: one person's signature under one task of one manifest with one set of inputs, for a time. It is
+ * a DSSE envelope of its own payload type, so a signature under a manifest never counts as an approval, nor
+ * the other way round. It travels as a file: an approver needs the repository and a key, not the runner.
+ */
+
+export const APPROVAL_PAYLOAD_TYPE = 'application/vnd.ax.approval.v1+json';
+const SCHEMA = 'ax.approval/1';
+const MAX_BYTES = 64 * 1024;
+
+const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const approvalSchema = z.strictObject({
+  schema: z.literal(SCHEMA),
+  id: z.string().check(z.refine(isUlid)),
+  project: projectName,
+  manifestDigest: digest,
+  task: taskName,
+  inputsSha256: digest,
+  issuedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+});
+
+export type Approval = z.infer<typeof approvalSchema>;
+
+/** What a run wants approved; an approval of anything else does not count for it. */
+export interface ApprovalSubject {
+  readonly project: string;
+  readonly manifestDigest: string;
+  readonly task: string;
+  readonly inputsSha256: string;
+}
+
+/** An approval that holds for a subject. */
+export interface ValidApproval {
+  readonly id: string;
+  readonly kid: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** @throws KEY_MALFORMED for an HMAC key: everyone who can check it could have made it */
+export function signApproval(
+  subject: ApprovalSubject,
+  { id, key, now, validMs }: { id: string; key: SigningKey; now: number; validMs: number },
+): Envelope {
+  requirePublicKey(key);
+  const approval: Approval = {
+    schema: SCHEMA,
+    id,
+    project: subject.project,
+    manifestDigest: subject.manifestDigest,
+    task: subject.task,
+    inputsSha256: subject.inputsSha256,
+    issuedAt: new Date(now).toISOString(),
+    expiresAt: new Date(now + validMs).toISOString(),
+  };
+  return signEnvelope(APPROVAL_PAYLOAD_TYPE, Buffer.from(canonicalJson(approval)), [key]);
+}
+
+function requirePublicKey(key: SigningKey): void {
+  if (key.algorithm === 'Ed25519') return;
+  throw new AxError(
+    'KEY_MALFORMED',
+    'expected an Ed25519 key to approve with, found a shared secret (HMAC)',
+    {
+      hint: 'ax keys rotate --role signing --algorithm ed25519',
+    },
+  );
+}
+
+/**
+ * Verifies the approval in a file for a subject. The signature comes first; only then is anything believed of
+ * what the file says.
+ *
+ * @param keys the keys that are trusted for the project; HMAC keys among them do not count
+ * @throws SIGNATURE_UNTRUSTED, ENVELOPE_MALFORMED, JSON_MALFORMED, PAYLOAD_TYPE_UNEXPECTED
+ * @throws APPROVAL_REFUSED when it is expired, not yet valid, or of something else
+ */
+export function verifyApproval(
+  bytes: Uint8Array,
+  subject: ApprovalSubject,
+  { keys, now, source }: { keys: readonly VerificationKey[]; now: number; source: string },
+): ValidApproval {
+  if (bytes.length > MAX_BYTES) throw refused(source, `expected at most ${MAX_BYTES} bytes`);
+  const envelope = parseEnvelope(parseJson(decodeUtf8(bytes, source), source), source);
+  if (envelope.payloadType !== APPROVAL_PAYLOAD_TYPE) {
+    throw new AxError(
+      'PAYLOAD_TYPE_UNEXPECTED',
+      `${source}: expected an approval, found ${envelope.payloadType}`,
+      {
+        hint: 'make one with: ax approve <task>',
+      },
+    );
+  }
+  const [signer] = verifiedKeys(
+    envelope,
+    keys.filter((key) => key.algorithm === 'Ed25519'),
+  );
+  if (signer === undefined) {
+    throw new AxError(
+      'SIGNATURE_UNTRUSTED',
+      `${source}: not signed by a key that is trusted for ${subject.project}`,
+      {
+        hint: 'ax trust list',
+      },
+    );
+  }
+  const parsed = approvalSchema.safeParse(parseJson(decodeUtf8(envelope.payload, source), source));
+  if (!parsed.success) throw refused(source, 'it is not an approval of this version');
+  const { id, issuedAt, expiresAt, schema: _, ...about } = parsed.data;
+  for (const [name, value] of Object.entries(about)) {
+    const wanted = subject[name as keyof ApprovalSubject];
+    if (value !== wanted) throw refused(source, `it is of another ${WORDS[name as keyof ApprovalSubject]}`);
+  }
+  const approval = { id, kid: signer.kid, createdAt: Date.parse(issuedAt), expiresAt: Date.parse(expiresAt) };
+  if (now >= approval.expiresAt) throw refused(source, `it expired at ${expiresAt}`);
+  return approval;
+}
+
+const WORDS: Readonly<Record<keyof ApprovalSubject, string>> = {
+  project: 'project',
+  manifestDigest: 'manifest (it was signed again since)',
+  task: 'task',
+  inputsSha256: 'set of inputs',
+};
+
+function refused(source: string, why: string): AxError {
+  return new AxError('APPROVAL_REFUSED', `${source}: does not count: ${why}`, {
+    hint: 'ask for a new one: ax approve <task>',
+  });
+}
