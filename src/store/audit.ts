@@ -115,14 +115,19 @@ export interface AuditVerdict {
  * @throws AUDIT_TAMPERED naming the first record that does not follow from the one before it
  */
 export function verifyAudit(database: Database): AuditVerdict {
+  const stored = database.prepare('SELECT * FROM audit ORDER BY seq');
+  // Else a number beyond what JavaScript counts to would be an error of another kind.
+  stored.setReadBigInts(true);
   return database.read(() => {
     let prev = GENESIS;
     let seq = 0;
-    for (const row of database.prepare('SELECT * FROM audit ORDER BY seq').iterate()) {
+    for (const row of stored.iterate()) {
       const { hash, ...content } = toRecord(row);
       if (content.seq !== seq + 1) throw broken(seq + 1, `expected record ${seq + 1}, found ${content.seq}`);
       if (content.prev !== prev)
         throw broken(content.seq, 'it does not name the hash of the record before it');
+      if (!isAsWritten(row.actor, content.actor) || !isAsWritten(row.data, content.data))
+        throw broken(content.seq, 'its JSON is not in the form that it was written in');
       const expected = sha256Hex(canonicalJson(content));
       if (expected !== hash) throw broken(content.seq, `its hash should be ${expected}, found ${hash}`);
       prev = hash;
@@ -130,6 +135,15 @@ export function verifyAudit(database: Database): AuditVerdict {
     }
     return { records: seq, head: prev };
   });
+}
+
+/** With other white space, order or repeated names, other text would read as the same record. */
+function isAsWritten(text: unknown, value: JsonValue): boolean {
+  try {
+    return canonicalJson(value) === text;
+  } catch {
+    return false;
+  }
 }
 
 function broken(seq: number, detail: string): AxError {

@@ -114,22 +114,24 @@ function inspect(sqlite: DatabaseSync): { applicationId: number; version: number
       tables: Number(sqlite.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n),
     };
   } finally {
-    sqlite.exec('COMMIT');
+    if (sqlite.isTransaction) sqlite.exec('COMMIT');
   }
 }
 
-/** For the lock that this takes SQLite does not wait, whatever the busy timeout says. */
+/** For the lock that this takes SQLite does not always wait, whatever the busy timeout says; so it is done here. */
 function switchToWal(sqlite: DatabaseSync): void {
   const pause = 10;
+  sqlite.exec('PRAGMA busy_timeout = 0');
   for (let left = BUSY_TIMEOUT_MS / pause; ; left--) {
     try {
       sqlite.exec('PRAGMA journal_mode = WAL');
-      return;
+      break;
     } catch (error) {
       if (left === 0 || primaryCode(error) !== SQLITE.BUSY) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
     }
   }
+  sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
 }
 
 function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): number {

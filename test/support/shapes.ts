@@ -80,19 +80,11 @@ export const runOutput = z.strictObject({
 const attempted = z.strictObject({
   runId: ulid,
   task: text,
-  outcome: outcome.exclude(['skipped']),
+  attempt: z.int().min(1),
+  outcome,
   exitCode,
   receiptId: ulid,
   durationMs: count,
-});
-
-const skipped = z.strictObject({
-  runId: z.null(),
-  task: text,
-  outcome: outcome.extract(['skipped']),
-  exitCode: z.null(),
-  receiptId: z.null(),
-  durationMs: z.literal(0),
 });
 
 export const runResult = z.strictObject({
@@ -100,7 +92,7 @@ export const runResult = z.strictObject({
   type: z.literal('result'),
   outcome,
   exitCode,
-  runs: z.array(z.union([attempted, skipped])),
+  runs: z.array(attempted),
   error: failure.optional(),
 });
 
@@ -148,6 +140,7 @@ export const receiptsList = z.strictObject({
     z.strictObject({
       id: ulid,
       runId: ulid,
+      attempt: z.int().min(1),
       task: text,
       project: text,
       outcome,
