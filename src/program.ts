@@ -133,7 +133,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         new Option('-j, --jobs <n>', 'how many tasks may run at once').argParser(count(1, 99)),
         new Option('-k, --keep-going', 'after a failure, go on with tasks that do not need the failed one'),
         new Option('--timeout <duration>', 'shorten the signed timeout, such as 30s or 10m'),
-        new Option('-n, --dry-run', 'verify everything, print what would run, start and record nothing'),
+        new Option('-n, --dry-run', 'verify everything, print what would run, and start nothing'),
         quietOption(),
       ],
       examples: [
@@ -146,35 +146,6 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     },
     async (tasks: string[], options: object) =>
       (await import('./commands/run.ts')).run(context, { tasks, args: passThrough }, options),
-  );
-
-  add(
-    program,
-    {
-      name: 'approve',
-      summary: 'approve a task with your own key',
-      description:
-        'Verify the ax.lock that is here, show what the task would run with these inputs, and sign an approval of ' +
-        'exactly that: this manifest, this task, these inputs, for a time. It is a file to hand to whoever runs ' +
-        'the task. A task signed again, or given other inputs, wants new approvals.',
-      arguments: [['<task>', 'the task; `-- args` as they will be given to it']],
-      options: [
-        inputOption(),
-        new Option('--expires <duration>', 'how long it counts (default: 24h)'),
-        new Option(
-          '--key <kid>',
-          'the signing key to use, by the beginning of its kid (default: the active one)',
-        ),
-        new Option('-o, --out <file>', 'where to write it (default: <task>.<id>.approval.json)'),
-        new Option('-y, --yes', 'do not ask'),
-      ],
-      examples: [
-        'ax approve deploy',
-        'ax approve deploy --input target=staging --expires 2h --out alice.json',
-      ],
-    },
-    async (task: string, options: object) =>
-      (await import('./commands/approve.ts')).approve(context, { task, args: passThrough }, options),
   );
 
   add(

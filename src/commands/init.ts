@@ -48,7 +48,8 @@ export async function init(
     writeFileAtomic(manifest, TEMPLATE(suggestProject(folder)), 0o644);
     steps.push({ what: 'ax.yaml', state: 'made' });
   }
-  const { project } = parseSource(readFileSync(manifest), 'ax.yaml');
+  const source = parseSource(readFileSync(manifest), 'ax.yaml');
+  const { project } = source;
   steps.push({ what: '.ax/ in .gitignore', state: ignoreStore(folder) ? 'made' : 'kept' });
 
   const session = await openSession({ ...context, cwd: folder }, options);
@@ -70,7 +71,8 @@ export async function init(
       state === 'made' ? `${output.style.green('made')}  ${what}` : `${output.style.dim('kept')}  ${what}`,
     );
   }
-  output.line(`\nnext: ${output.style.bold('ax sign')}, then ${output.style.bold('ax run hello')}`);
+  const next = Object.keys(source.tasks)[0] ?? 'hello';
+  output.line(`\nnext: ${output.style.bold('ax sign')}, then ${output.style.bold(`ax run ${next}`)}`);
   output.document({ schema: 'ax.init/1', root: folder, project, steps });
   return 0;
 }

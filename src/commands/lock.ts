@@ -139,7 +139,7 @@ function refuseWith(verification: Verification, error: AxError): Verification {
   return { ok: false, checks, error, manifest: null };
 }
 
-/** The verified manifest. @throws whatever verification refuses with, and records why in the audit log */
+/** The verified manifest. @throws whatever verification refuses with */
 export async function requireVerified(session: Session, lock: Lock): Promise<VerifiedManifest> {
   const verification = await verifyLock(session, lock);
   if (verification.ok) return verification.verified;

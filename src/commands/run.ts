@@ -6,6 +6,7 @@ import { visible } from '../output/escape.ts';
 import { describeError } from '../output/output.ts';
 import { createTraceId } from '../runtime/events.ts';
 import type { Plan } from '../runtime/plan.ts';
+import { RUN_MARK } from '../runtime/process-tree.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { recordRefusal } from '../runtime/refusal.ts';
 import { type RunResult, superviseRun } from '../runtime/supervisor.ts';
@@ -15,7 +16,7 @@ import type { Database } from '../store/database.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { findRun, type Run } from '../store/runs.ts';
 import { evidenceKeys, readKeyring } from './keys-access.ts';
-import { DRIFT, hasDrifted, type Lock, readLock, verifyLock } from './lock.ts';
+import { DRIFT, hasDrifted, type Lock, readLock, requireVerified, verifyLock } from './lock.ts';
 import { type Prepared, prepare, type Unprepared } from './prepare.ts';
 import { createRunReporter, resultDocument } from './run-report.ts';
 import { parseRequest, type Request, type RunOptions } from './run-request.ts';
@@ -29,6 +30,7 @@ export async function run(
 ): Promise<number> {
   const session = await openSession(context, options);
   const request = parseRequest(tasks, args, options);
+  if (options.dryRun === true) return preview(session, request);
   return launch(session, options, () => ({ request, retryOf: null }));
 }
 
@@ -72,6 +74,17 @@ function requireRetryable(run: Run): void {
   }
 }
 
+/** `--dry-run`: the same verification; starts nothing, and leaves nothing in the store. */
+async function preview(session: Session, request: Request): Promise<number> {
+  const lock = readLock(session);
+  sealingRecipients(session.context, readKeyring(session));
+  const verified = await requireVerified(session, lock);
+  if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
+  const prepared = prepare({ context: session.context, root: lock.root, request, retryOf: null }, verified);
+  if ('error' in prepared) throw prepared.error;
+  return describePlans(session, prepared.plans);
+}
+
 async function launch(
   session: Session,
   options: RunOptions,
@@ -93,7 +106,6 @@ async function launch(
     if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
     const prepared = prepare({ context, root: lock.root, ...asked }, verified);
     if ('error' in prepared) return refuse(attempt, { ...prepared, verified });
-    if (options.dryRun === true) return describePlans(session, prepared.plans);
     return execute(attempt, verified, prepared);
   });
 }
@@ -150,23 +162,20 @@ function invocationOf({ context }: Session, database: Database, keys: EvidenceKe
 }
 
 /** Records the refusal of each task that was asked for, and says why. */
-function refuse({ session, database, keys, lock, request, options }: Attempted, refused: Refused): number {
+function refuse({ session, database, keys, lock, request }: Attempted, refused: Refused): number {
   const { error } = refused;
   const { output, context } = session;
   const invocation = invocationOf(session, database, keys);
   const lockSha256 = sha256Hex(lock.bytes);
-  const runs =
-    options.dryRun === true
-      ? []
-      : request.tasks.map((task) => ({
-          ...recordRefusal({ ...invocation, channel: null }, { ...refused, task, lockSha256 }),
-          task,
-          attempt: 1,
-          outcome: 'refused' as const,
-          exitCode: error.exitCode,
-          durationMs: 0,
-          error,
-        }));
+  const runs = request.tasks.map((task) => ({
+    ...recordRefusal({ ...invocation, channel: null }, { ...refused, task, lockSha256 }),
+    task,
+    attempt: 1,
+    outcome: 'refused' as const,
+    exitCode: error.exitCode,
+    durationMs: 0,
+    error,
+  }));
   const result: RunResult = { outcome: 'refused', exitCode: error.exitCode, runs, error };
   output.document(resultDocument(result));
   if (!output.json) {
@@ -176,13 +185,17 @@ function refuse({ session, database, keys, lock, request, options }: Attempted, 
   return error.exitCode;
 }
 
+function environmentNames(plan: Plan): string[] {
+  return [...Object.keys(plan.env), RUN_MARK].sort();
+}
+
 /** `--dry-run`: everything was verified; this is what would run. */
 function describePlans({ output }: Session, plans: readonly Plan[]): number {
   for (const plan of plans) {
     output.line(
       `${output.style.bold(visible(plan.taskId))}: ${plan.argv.map((word) => visible(JSON.stringify(word))).join(' ')}`,
     );
-    output.line(`  in ${visible(plan.task.cwd ?? '.')}, with ${Object.keys(plan.env).sort().join(' ')}`);
+    output.line(`  in ${visible(plan.task.cwd ?? '.')}, with ${environmentNames(plan).join(' ')}`);
   }
   output.document({
     schema: 'ax.run.plan/1',
@@ -190,7 +203,7 @@ function describePlans({ output }: Session, plans: readonly Plan[]): number {
       task: plan.taskId,
       argv: plan.argv,
       cwd: plan.task.cwd ?? '.',
-      environment: Object.keys(plan.env).sort(),
+      environment: environmentNames(plan),
       dependencies: plan.pinned,
       timeoutMs: plan.timeoutMs,
     })),

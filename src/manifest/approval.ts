@@ -18,6 +18,8 @@ import { projectName, taskName } from './schema.ts';
 export const APPROVAL_PAYLOAD_TYPE = 'application/vnd.ax.approval.v1+json';
 const SCHEMA = 'ax.approval/1';
 const MAX_BYTES = 64 * 1024;
+/** How far an approver's clock may be ahead of ours. */
+const CLOCK_SKEW_MS = 30_000;
 
 const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const approvalSchema = z.strictObject({
@@ -100,7 +102,7 @@ export function verifyApproval(
       'PAYLOAD_TYPE_UNEXPECTED',
       `${source}: expected an approval, found ${envelope.payloadType}`,
       {
-        hint: 'make one with: ax approve <task>',
+        hint: 'check which file this is',
       },
     );
   }
@@ -126,6 +128,7 @@ export function verifyApproval(
   }
   const approval = { id, kid: signer.kid, createdAt: Date.parse(issuedAt), expiresAt: Date.parse(expiresAt) };
   if (now >= approval.expiresAt) throw refused(source, `it expired at ${expiresAt}`);
+  if (approval.createdAt > now + CLOCK_SKEW_MS) throw refused(source, `it is from the future (${issuedAt})`);
   return approval;
 }
 
@@ -138,6 +141,6 @@ const WORDS: Readonly<Record<keyof ApprovalSubject, string>> = {
 
 function refused(source: string, why: string): AxError {
   return new AxError('APPROVAL_REFUSED', `${source}: does not count: ${why}`, {
-    hint: 'ask for a new one: ax approve <task>',
+    hint: 'ask its author for a new one',
   });
 }

@@ -48,9 +48,13 @@ const duration = z.string().check(
   expect((text) => (parseDuration(text) ?? 0) <= MAX_TIMER_MS, 'at most 24d'),
 );
 
-const validity = z
-  .string()
-  .check(expect((text) => (parseDuration(text) ?? 0) >= 1000, 'a duration such as 12h or 90d'));
+/** Ten years. */
+const MAX_VALIDITY_MS = 3650 * 24 * 60 * 60 * 1000;
+
+const validity = z.string().check(
+  expect((text) => (parseDuration(text) ?? 0) >= 1000, 'a duration such as 12h or 90d'),
+  expect((text) => (parseDuration(text) ?? 0) <= MAX_VALIDITY_MS, 'at most 3650d'),
+);
 
 /** An argument or value that reaches the operating system as a C string. */
 const argument = z.string().check(
@@ -97,7 +101,11 @@ const metadata = z.strictObject({
   owner: z.optional(line(256)),
   tags: listOf(line(64), 10),
   priority: z.optional(z.enum(['low', 'medium', 'high', 'critical'])),
-  labels: z.optional(z.record(name(/^[a-z][a-z0-9._/-]{0,62}$/, 'a label name'), line(256))),
+  labels: z.optional(
+    z
+      .record(name(/^[a-z][a-z0-9._/-]{0,62}$/, 'a label name'), line(256))
+      .check(expect((all) => Object.keys(all).length <= 32, 'at most 32 labels')),
+  ),
 });
 
 const description = z.string().check(

@@ -9,7 +9,9 @@ export interface Steps {
 
 /** A spinner on a terminal; nothing anywhere else, where it would be noise in a log. */
 export async function createSteps(context: Context, output: Output): Promise<Steps> {
-  if (!context.stderrIsTerminal || output.json) return { update() {}, done() {} };
+  // A terminal of unknown width reports 0 columns, and a spinner that divides by it would never end.
+  const { columns = 0 } = context.stderr as { columns?: number };
+  if (!context.stderrIsTerminal || columns < 1 || output.json) return { update() {}, done() {} };
   const { createSpinner } = await import('./progress.ts');
   const spinner = createSpinner(context);
   return {

@@ -9,6 +9,7 @@ import { type ReadyCommand, readyCommand } from './command.ts';
 import { dispatch } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import { closeRun, dependencyRecord, finishAttempt } from './finish.ts';
+import { decide } from './guards/verdict.ts';
 import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
 import { openLiveRun } from './live-run.ts';
 import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
@@ -140,6 +141,7 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
       return { outcome: 'refused', exitCode: error.exitCode, error };
     }
     recordDependencies(facts.before, 'before spawn');
+    evaluateGuards();
     send({ type: 'DependenciesReady' }, 'dispatcher');
     const { exit, output } = await runChild(command, () => {
       if (run.state === 'EXECUTING') send({ type: 'Timeout', ms: plan.timeoutMs }, 'dispatcher');
@@ -147,6 +149,19 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     facts.exit = exit;
     facts.output = output;
     return endExecution();
+  }
+
+  /** A manifest has no guards yet that could say no; that none did is on record. */
+  function evaluateGuards(): void {
+    const { verdict, reason } = decide([]);
+    database.write(() =>
+      appendAudit(database, context.now(), {
+        type: 'guard.evaluation',
+        runId: run.id,
+        actor: context.actor,
+        data: { guards: 0, verdict, reason, phase: 'check' },
+      }),
+    );
   }
 
   async function endExecution(): Promise<End> {

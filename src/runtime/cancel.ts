@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
+import { countTowardsAlert } from '../store/alerts.ts';
 import { appendAudit } from '../store/audit.ts';
 import { issueToken, redeemToken } from '../store/cancel-tokens.ts';
 import type { Database } from '../store/database.ts';
@@ -83,9 +84,12 @@ export class CancelConfirmation extends AxError {
 function countRequest({ context, database }: CancelEdge, run: Run): void {
   const now = context.now();
   const { max, perMs } = run.cancelPolicy;
-  const verdict = database.write(() =>
-    countUse(database, { bucket: `cancel:uid:${context.actor.uid}`, max, windowMs: perMs }, now),
-  );
+  const { actor } = context;
+  const verdict = database.write(() => {
+    const counted = countUse(database, { bucket: `cancel:uid:${actor.uid}`, max, windowMs: perMs }, now);
+    if (!counted.allowed) countTowardsAlert(database, 'cancel-limit', { now, actor, runId: run.id });
+    return counted;
+  });
   if (verdict.allowed) return;
   record({ context, database }, run, { confirmed: false, outcome: 'rate-limited' });
   const { retryAfterSeconds } = verdict;
@@ -138,7 +142,10 @@ export function answerCancel(
   const attempt = message === null ? undefined : attempts.get(message.runId);
   const now = context.now();
   if (message === null || attempt === undefined) return reply({ outcome: 'not-running' });
-  if (!isAuthentic(message, attempt.run.sessionKey, now)) return '';
+  if (!isAuthentic(message, attempt.run.sessionKey, now)) {
+    recordForged({ context, database }, attempt);
+    return '';
+  }
   const binding = { runId: message.runId, requester: message.requester.uid, now };
   if (message.token !== null && !redeemToken(database, message.token, binding)) {
     return reply({ outcome: 'token-invalid' });
@@ -151,6 +158,18 @@ export function answerCancel(
   const requestedBy = `${message.requester.name} (uid ${message.requester.uid})`;
   const taken = attempt.cancel({ requestedBy, source: 'cancel-channel', exitCode: 130 });
   return reply({ outcome: taken ? 'canceled' : 'not-running' });
+}
+
+/** What is said on the socket without the run's key is nobody's request, and is on record all the same. */
+function recordForged({ context, database }: CancelEdge, { run }: Attempt): void {
+  database.write(() =>
+    appendAudit(database, context.now(), {
+      type: 'cancel.request',
+      runId: run.id,
+      actor: context.actor,
+      data: { task: run.task, via: 'socket', confirmed: false, outcome: 'not-authentic' },
+    }),
+  );
 }
 
 function reply(answer: CancelReply): string {

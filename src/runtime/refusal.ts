@@ -1,6 +1,7 @@
 import type { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
+import { countTowardsAlert } from '../store/alerts.ts';
 import { appendAudit } from '../store/audit.ts';
 import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
 import type { Invocation } from './invocation.ts';
@@ -41,6 +42,9 @@ export function recordRefusal(
     const record = { runId: run.id, actor: context.actor };
     const load = verified === null ? { ok: false, lockSha256, error: error.code } : manifestRecord(verified);
     appendAudit(database, run.startedAt, { type: 'manifest.load', ...record, data: load });
+    if (error.code === 'SIGNATURE_INVALID' || error.code === 'SIGNATURE_UNTRUSTED') {
+      countTowardsAlert(database, 'signature-failures', { now: run.startedAt, ...record });
+    }
     if (findings.length > 0) {
       const data = dependencyRecord(findings, 'before start');
       appendAudit(database, run.startedAt, { type: 'dependency.validation', ...record, data });

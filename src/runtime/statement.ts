@@ -6,6 +6,7 @@ import type { OutcomeName, Run } from '../store/runs.ts';
 import type { ChildEnd } from './child.ts';
 import type { Exit } from './executor.ts';
 import type { Plan } from './plan.ts';
+import { RUN_MARK } from './process-tree.ts';
 import type { Artifact } from './products.ts';
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
@@ -103,7 +104,7 @@ function commandOf(plan: Plan | null) {
   return {
     argv: plan.argv,
     cwd: plan.task.cwd ?? '.',
-    environment: Object.keys(plan.env).sort(),
+    environment: [...Object.keys(plan.env), RUN_MARK].sort(),
     secrets: plan.secrets.map((secret) => secret.name),
     timeoutMs: plan.timeoutMs,
     metadata: plan.task.metadata ?? {},

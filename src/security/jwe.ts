@@ -133,7 +133,7 @@ function findContentKey(recipients: readonly ParsedRecipient[], keys: readonly I
 function unknownKey(recipients: readonly ParsedRecipient[]): AxError {
   const needed = recipients.map(({ kid }) => kid).join(', ');
   return new AxError('KEY_UNKNOWN', `receipt: expected one of the keys ${needed}, found none of them`, {
-    hint: 'bring the key here with: ax keys import',
+    hint: 'run this where the key is, or with its --home; ax receipts show lists the keys that open it',
   });
 }
 

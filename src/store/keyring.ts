@@ -68,16 +68,17 @@ function readKey(path: string, uid: number): Omit<KeyEntry, 'state'> {
   if (!isRole(role)) throw malformed(path, `role: expected one of ${KEY_ROLES.join(', ')}`);
   const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
   if (Number.isNaN(at)) throw malformed(path, 'createdAt: expected a time');
-  // The parts are checked against each other when the key is used; that takes a millisecond a key.
-  const key = parseJwk(jwk, path);
-  if (!ALGORITHMS[role].some((algorithm) => algorithm === key.algorithm)) {
-    throw malformed(
-      path,
-      `expected a key for ${role} (${ALGORITHMS[role].join(', ')}), found ${key.algorithm}`,
-    );
-  }
+  const key = parseKeyFor(role, jwk, path);
   if (!path.endsWith(`${key.kid}.json`)) throw malformed(path, `expected its name to be ${key.kid}.json`);
   return { kid: key.kid, role, algorithm: key.algorithm, createdAt: at, jwk: jwk as JsonValue };
+}
+
+/** The parts are checked against each other when the key is used; that takes a millisecond a key. */
+function parseKeyFor(role: KeyRole, jwk: unknown, where: string): ParsedJwk {
+  const key = parseJwk(jwk, where);
+  if (ALGORITHMS[role].some((algorithm) => algorithm === key.algorithm)) return key;
+  const expected = ALGORITHMS[role].join(', ');
+  throw malformed(where, `expected a key for ${role} (${expected}), found ${key.algorithm}`);
 }
 
 function parseKeyFile(bytes: Buffer, path: string): JsonValue {
@@ -100,7 +101,7 @@ export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined
 /**
  * Adds a key, which becomes its role's active one; durable on return.
  *
- * @throws KEY_PERMISSIONS, IO, STORE_FULL
+ * @throws KEY_PERMISSIONS, KEY_MALFORMED, IO, STORE_FULL
  */
 export function addKey(
   keysDir: string,
@@ -111,6 +112,8 @@ export function addKey(
   // A clock that was set back must not make the new key look older than the one it takes over from.
   const createdAt = Math.max(key.now, (newest?.createdAt ?? 0) + 1);
   const path = join(keysDir, `${key.jwk.kid}.json`);
+  // A file that cannot be read again would make the whole keyring unreadable.
+  parseKeyFor(key.role, key.jwk, path);
   const content = { role: key.role, createdAt: new Date(createdAt).toISOString(), jwk: key.jwk };
   writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
   return { ...readKey(path, key.uid), state: 'active' };

@@ -6,6 +6,9 @@ export interface Limit {
   readonly windowMs: number;
 }
 
+/** The longest window there can be (the limit of durations in a manifest). */
+const HORIZON_MS = 25 * 24 * 60 * 60 * 1000;
+
 export type LimitVerdict =
   | { readonly allowed: true; readonly remaining: number }
   | { readonly allowed: false; readonly retryAfterSeconds: number };
@@ -19,10 +22,11 @@ export type LimitVerdict =
  */
 export function countUse(database: Database, limit: Limit, now: number): LimitVerdict {
   database.prepare('UPDATE limit_uses SET at = ?2 WHERE bucket = ?1 AND at > ?2').run(limit.bucket, now);
-  database
-    .prepare('DELETE FROM limit_uses WHERE bucket = ? AND at <= ?')
-    .run(limit.bucket, now - limit.windowMs);
-  const uses = database.prepare('SELECT at FROM limit_uses WHERE bucket = ? ORDER BY at').all(limit.bucket);
+  // Older than any window: one caller's short window must not take uses from another's count.
+  database.prepare('DELETE FROM limit_uses WHERE bucket = ? AND at <= ?').run(limit.bucket, now - HORIZON_MS);
+  const uses = database
+    .prepare('SELECT at FROM limit_uses WHERE bucket = ? AND at > ? ORDER BY at')
+    .all(limit.bucket, now - limit.windowMs);
   if (uses.length >= limit.max) {
     const blocking = Number(uses[uses.length - limit.max]?.at);
     return {

@@ -1,8 +1,9 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { statement } from '../support/evidence.ts';
 import { createRig, lines, type Rig } from '../support/rig.ts';
-import { document, receiptsList, verifyShape } from '../support/shapes.ts';
+import { document, verifyShape } from '../support/shapes.ts';
 
 const BOTH = 'signed sha256:<sha256>, found sha256:<sha256>';
 
@@ -253,14 +254,14 @@ describe('dependencies', () => {
     expect(exitCode).toBe(76);
     expect(lines(rig.normal(stderr))).toEqual([
       'ax: build failed with status 76 in <duration>, receipt <id>',
-      'ax: after skipped',
+      'ax: after skipped in <duration>, receipt <id>',
       `ax: error[DEPENDENCY_CHANGED]: task build: changed while it ran: conf.json: changed; ${BOTH}`,
       'ax: hint: find out what changed it; if the task does so on purpose, do not pin it',
     ]);
     expect(rig.has('ran')).toBe(true);
     expect(rig.has('started')).toBe(false);
     expect(rig.has('undone')).toBe(false);
-    expect(await statement(rig)).toMatchObject({
+    expect(await statement(rig, 'build')).toMatchObject({
       outcome: 'failed',
       exitCode: 76,
       error: { code: 'DEPENDENCY_CHANGED' },
@@ -342,11 +343,4 @@ async function refused(
     exit: null,
     dependencies: expect.arrayContaining([expect.objectContaining({ path, problem: expect.any(String) })]),
   });
-}
-
-/** What the newest receipt says. */
-async function statement(rig: Rig): Promise<Record<string, unknown>> {
-  const list = await rig.ax('receipts', 'list', '--json');
-  const [newest] = document(receiptsList, list.stdout).receipts;
-  return JSON.parse((await rig.ax('receipts', 'decrypt', newest?.id ?? '')).stdout).predicate;
 }

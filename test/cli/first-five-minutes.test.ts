@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createBareRig, createRig, filesBelow, lines, type Rig } from '../support/rig.ts';
+import { createBareRig, createRig, filesBelow, lines, type Rig, snapshot } from '../support/rig.ts';
 
 describe('the first five minutes', () => {
   it('starts a project, signs it, runs a task, and reads its receipt before and after a rotation', async () => {
@@ -82,7 +82,7 @@ describe('the first five minutes', () => {
     await rig.ax('init');
     rig.write('ax.yaml', `# mine\n${rig.read('ax.yaml')}`);
     rig.write('.gitignore', 'node_modules\n.ax/\n');
-    const before = snapshot(rig);
+    const before = keptFiles(rig);
 
     const again = await rig.ax('init');
 
@@ -100,7 +100,7 @@ describe('the first five minutes', () => {
         '',
       ].join('\n'),
     );
-    expect(snapshot(rig)).toEqual(before);
+    expect(keptFiles(rig)).toEqual(before);
   });
 
   it('adds the store to a .gitignore that is there and does not end with a line feed', async () => {
@@ -196,8 +196,9 @@ function createRigWithIgnore(text: string): Rig {
   return rig;
 }
 
-/** Every file but the store's own, which records the reading too. */
-function snapshot(rig: Rig): Record<string, string> {
-  const names = filesBelow(rig.base).filter((name) => !name.startsWith('project/.ax/'));
-  return Object.fromEntries(names.map((name) => [name, rig.read(`../${name}`)]));
+/** Every file but the store's own. */
+function keptFiles(rig: Rig): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(snapshot(rig)).filter(([name]) => !name.startsWith('project/.ax/')),
+  );
 }

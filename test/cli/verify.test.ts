@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Envelope } from '../../src/security/dsse.ts';
 import { craftLock, signingKeys } from '../support/craft.ts';
+import { receipts } from '../support/evidence.ts';
 import { createBareRig, createRig, lines, PROJECT, type Ran, type Rig } from '../support/rig.ts';
-import { document, receiptsList, result, verifyShape } from '../support/shapes.ts';
+import { document, result, verifyShape } from '../support/shapes.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const TASK = 'hello: { shell: touch started }';
@@ -406,10 +407,6 @@ async function refused(rig: Rig, code: string, status = 77): Promise<Ran> {
   expect(rig.has('started')).toBe(false);
   expect(await receipts(rig)).toMatchObject([{ task: 'hello', outcome: 'refused' }, ...before]);
   return ran;
-}
-
-async function receipts(rig: Rig) {
-  return document(receiptsList, (await rig.ax('receipts', 'list', '--json')).stdout).receipts;
 }
 
 async function keysOf(rig: Rig, role: string): Promise<{ kid: string }[]> {

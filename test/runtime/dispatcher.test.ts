@@ -64,7 +64,7 @@ function refused(
   expect(codeOf(() => submitEvent(edge, run, { record, context: CLEAR }))).toBe('EVENT_REJECTED');
   expect(stateOf(edge.database, run)).toEqual(before);
   const last = listAudit(edge.database, { type: 'event.rejected' }).at(-1);
-  return (last?.data as { reason: string }).reason;
+  return (last?.data as { reason: string } | undefined)?.reason;
 }
 
 describe('an event moves a run', () => {

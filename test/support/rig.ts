@@ -189,6 +189,14 @@ export function filesBelow(folder: string): string[] {
     .sort();
 }
 
+/** Every file of the project and the home, with its content. */
+export function snapshot(rig: Rig): Record<string, string> {
+  const names = ['project', 'home'].flatMap((folder) =>
+    filesBelow(join(rig.base, folder)).map((name) => join(folder, name)),
+  );
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(rig.base, name), 'latin1')]));
+}
+
 /** The lines of a text that ends with a line feed. */
 export function lines(text: string): string[] {
   return text.split('\n').slice(0, -1);

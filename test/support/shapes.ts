@@ -79,8 +79,8 @@ export const runOutput = z.strictObject({
 
 const attempted = z.strictObject({
   runId: ulid,
-  task: text,
   attempt: z.int().min(1),
+  task: text,
   outcome,
   exitCode,
   receiptId: ulid,
