@@ -54,6 +54,9 @@ function findRoot(from: string): string | null {
 
 /** `--store`, `AX_STORE`, `.ax` beside the manifest; outside any project, the home's own. */
 function findStore(context: Context, options: GlobalOptions, root: string | null, home: Home): string {
+  if (options.store === '') {
+    throw new AxError('USAGE', '--store: expected a folder, found nothing', { hint: '--store .ax' });
+  }
   const named = options.store ?? context.env.AX_STORE;
   if (named !== undefined && named !== '') return resolve(context.cwd, named);
   return root === null ? home.storeDir : join(root, '.ax');

@@ -15,10 +15,15 @@ export interface Home {
 /**
  * `--home`, else `AX_HOME` (all in one folder), else the XDG folders.
  *
+ * @throws USAGE for an empty option
  * @throws ENVIRONMENT_MALFORMED when AX_HOME is relative: it would then name a folder in whatever checkout
  *   the command happens to run in
  */
 export function resolveHome(context: Context, option: string | undefined): Home {
+  if (option === '') {
+    // An unset shell variable, most likely; taken for the current folder, it would put keys into the checkout.
+    throw new AxError('USAGE', '--home: expected a folder, found nothing', { hint: '--home "$HOME/.ax"' });
+  }
   const single = option === undefined ? context.env.AX_HOME : resolve(context.cwd, option);
   if (single !== undefined && single !== '') {
     if (!isAbsolute(single)) {

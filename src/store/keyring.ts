@@ -1,10 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxError } from '../errors.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { malformed, type ParsedJwk, parseJwk } from '../security/jwk.ts';
-import { ensurePrivateDirectory, isErrno, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
+import { ensurePrivateDirectory, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
 
 /**
  * The keyring: one private file for each key, written once. Which key of a role is in use follows from their
@@ -43,7 +43,7 @@ const FILE_NAME = /^[A-Za-z0-9_-]{43}\.json$/;
  * @throws KEY_MALFORMED, KEY_PERMISSIONS, IO; a key that cannot be read is never passed over
  */
 export function loadKeyring(keysDir: string, uid: number): Keyring {
-  const entries = keyFiles(keysDir).map((name) => readKey(join(keysDir, name), uid));
+  const entries = keyFiles(keysDir, uid).map((name) => readKey(join(keysDir, name), uid));
   entries.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
   return entries.map((entry, index) => ({
     ...entry,
@@ -51,11 +51,12 @@ export function loadKeyring(keysDir: string, uid: number): Keyring {
   }));
 }
 
-function keyFiles(keysDir: string): string[] {
+function keyFiles(keysDir: string, uid: number): string[] {
+  if (!existsSync(keysDir)) return [];
+  ensurePrivateDirectory(keysDir, uid);
   try {
     return readdirSync(keysDir).filter((name) => FILE_NAME.test(name));
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
     throwIo(`read the keys in ${keysDir}`, error);
   }
 }

@@ -339,7 +339,7 @@ describe('the environment of a task', () => {
     await rig.sign('show: { run: ["true"], env: { MODE: not-in-evidence }, passEnv: [GIVEN] }');
     await rig.axWith({ env: { GIVEN: 'nor-this' } }, 'run', 'show');
     const evidence = await statement(rig);
-    expect(evidence.command).toMatchObject({ environment: ['GIVEN', 'MODE', 'PATH'] });
+    expect(evidence.command).toMatchObject({ environment: ['AX_RUN_ID', 'GIVEN', 'MODE', 'PATH'] });
     expect(JSON.stringify(evidence)).not.toContain('nor-this');
   });
 
@@ -611,9 +611,9 @@ describe('--dry-run', () => {
     expect(stdout).toBe(
       [
         'build: "touch" "started x"',
-        '  in ., with AX_INPUT_WHAT MODE PATH',
+        '  in ., with AX_INPUT_WHAT AX_RUN_ID MODE PATH',
         'deploy: "/bin/sh" "-c" "touch started"',
-        '  in ., with PATH',
+        '  in ., with AX_RUN_ID PATH',
         '',
       ].join('\n'),
     );
@@ -627,7 +627,11 @@ describe('--dry-run', () => {
     const { exitCode, stdout } = await rig.ax('run', 'deploy', '--dry-run', '--json', '-i', 'what=y');
     expect(exitCode).toBe(0);
     expect(document(runPlan, stdout).tasks).toMatchObject([
-      { task: 'build', argv: ['touch', 'started y'], environment: ['AX_INPUT_WHAT', 'MODE', 'PATH'] },
+      {
+        task: 'build',
+        argv: ['touch', 'started y'],
+        environment: ['AX_INPUT_WHAT', 'AX_RUN_ID', 'MODE', 'PATH'],
+      },
       { task: 'deploy', argv: ['/bin/sh', '-c', 'touch started'] },
     ]);
   });

@@ -103,13 +103,21 @@ describe('a clock that is set', () => {
   });
 });
 
-test('the count is in the store: another connection goes on from it', () => {
+test('the count is in the store, and there no longer than the longest window could need it', () => {
   const { database, use } = setUp();
   for (let count = 0; count < 10; count++) use(0);
   expect(rows(database)).toBe(10);
   expect(use(61_000)).toEqual(allowed(9));
-  // What is out of the window is not kept.
+  use(26 * 86_400_000);
   expect(rows(database)).toBe(1);
+});
+
+test('a use under a short window does not take the others out of a long one', () => {
+  const { use } = setUp();
+  const hour = { ...LIMIT, windowMs: 3_600_000 };
+  for (let count = 0; count < 9; count++) use(0, hour);
+  expect(use(61_000)).toEqual(allowed(9));
+  expect(use(61_000, hour)).toEqual(refused(3539));
 });
 
 test('of eighty uses by eight processes at once ten are counted', async () => {

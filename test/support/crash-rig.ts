@@ -72,6 +72,8 @@ export interface RigOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where the store is, when not beside the manifest. */
   readonly store?: string;
+  /** Puts files into the project before it is signed. */
+  readonly prepare?: (project: string) => void;
 }
 
 /** Makes the project, its keys and its signed lock. Tasks are what stands under `tasks:` in ax.yaml. */
@@ -139,6 +141,7 @@ export async function createRig(tasks: object, options: RigOptions = {}): Promis
     ...(options.policy && { policy: options.policy }),
   };
   writeFileSync(join(project, 'ax.yaml'), JSON.stringify(manifest, null, 2));
+  options.prepare?.(project);
   await expectDone(rig, ['init']);
   await expectDone(rig, ['sign']);
   return rig;

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 
 /** The real binary, run as a user would run it. `node scripts/build.mjs` makes what it loads. */
 export const AX = fileURLToPath(new URL('../../bin/ax', import.meta.url));
@@ -79,7 +79,7 @@ export function createBareRig(): Rig {
     AX_HOME: home,
     TMPDIR: temporary,
     NO_COLOR: '1',
-    // V8's compile cache: shared between tests, or each would begin by compiling ax.
+    // V8's compile cache: shared between the tests of a file, or each would begin by compiling ax.
     XDG_CACHE_HOME: join(shared(), 'cache'),
   };
   const started: ReturnType<typeof spawn>[] = [];
@@ -154,13 +154,13 @@ function normalise(text: string): string {
 
 let sharedFolder: string | undefined;
 
-/** What all tests of this process share; gone when it ends. */
+afterAll(() => {
+  if (sharedFolder !== undefined) rmSync(sharedFolder, { recursive: true, force: true });
+});
+
+/** What all tests of one file share; gone after the last of them. */
 function shared(): string {
-  if (sharedFolder === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'ax-cli-shared-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    sharedFolder = folder;
-  }
+  sharedFolder ??= mkdtempSync(join(tmpdir(), 'ax-cli-shared-'));
   return sharedFolder;
 }
 
