@@ -20,7 +20,7 @@ export function readKeyring({ home, context }: Session): Keyring {
   return loadKeyring(home.keysDir, context.actor.uid);
 }
 
-/** Makes a key together with its audit record: no record, no key. */
+/** Makes a key, once its audit record is on disk: a crash may leave a record without a key, never the reverse. */
 export function createKey(
   { context, home }: Session,
   database: Database,
@@ -33,15 +33,15 @@ export function createKey(
       : request.algorithm === 'hmac'
         ? generateHmacKey(randomBytes)
         : generateEd25519(randomBytes);
-  return database.write(() => {
+  database.write(() =>
     appendAudit(database, context.now(), {
       type: 'key.change',
       runId: null,
       actor: context.actor,
       data: { change: request.change, role: request.role, kid: jwk.kid },
-    });
-    return addKey(home.keysDir, { role: request.role, jwk, now: context.now(), uid: context.actor.uid });
-  });
+    }),
+  );
+  return addKey(home.keysDir, { role: request.role, jwk, now: context.now(), uid: context.actor.uid });
 }
 
 /**

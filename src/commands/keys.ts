@@ -134,7 +134,8 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
 
 /**
  * First the new key, durably; then the store, in batches. Killed in between, both keys are in the keyring and
- * every receipt opens. A rotation that was cut short is finished before another key is made.
+ * every receipt opens. A rotation that had begun to move receipts is finished by the next one, which then makes
+ * no further key.
  */
 async function rotateReceiptKey(session: Session): Promise<number> {
   const { output, context } = session;

@@ -117,7 +117,7 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
   return extended;
 }
 
-/** Saves trust together with its audit record: no record, no change. */
+/** Saves trust, once its audit record is on disk: a crash may leave a record without a change, never the reverse. */
 export async function trustWithRecord(
   session: Session,
   trust: Trust,
@@ -125,11 +125,11 @@ export async function trustWithRecord(
 ): Promise<void> {
   const { context, home } = session;
   await withStore(session, (database) =>
-    database.write(() => {
-      appendAudit(database, context.now(), { type: 'trust.change', runId: null, actor: context.actor, data });
-      saveTrust(context, home, trust);
-    }),
+    database.write(() =>
+      appendAudit(database, context.now(), { type: 'trust.change', runId: null, actor: context.actor, data }),
+    ),
   );
+  saveTrust(context, home, trust);
 }
 
 function refuseWith(verification: Verification, error: AxError): Verification {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAxError } from '../errors.ts';
+import { AxError, isAxError } from '../errors.ts';
 import { checkDependencies, type DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
 import { nextAttempt, type Run } from '../store/runs.ts';
@@ -12,7 +12,7 @@ import { closeRun, dependencyRecord, finishAttempt } from './finish.ts';
 import { decide } from './guards/verdict.ts';
 import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
 import { openLiveRun } from './live-run.ts';
-import type { MachineContext, MachineEvent, Outcome } from './machine.ts';
+import type { MachineContext, MachineEvent, Outcome, State } from './machine.ts';
 import { type End, type Failure, failureOf, mayRetry, timedOut } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
@@ -73,7 +73,9 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
   return {
     run,
     confirmWithinMs: row.cancelPolicy.confirmWithinMs,
-    result: drive(),
+    result: drive().catch((error: unknown) => {
+      throw unrecorded(error, run.state, plan);
+    }),
     cancel,
     force() {
       forced = true;
@@ -300,6 +302,16 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     return result;
   }
 }
+
+/** What the store could not take any more, told with what had happened by then. */
+function unrecorded(error: unknown, state: State, plan: Plan): unknown {
+  if (!isAxError(error) || !STARTED.includes(state)) return error;
+  const message = `${error.message}; task ${plan.taskId} was started, and this attempt has no receipt yet`;
+  const hint = `${error.hint ?? 'make the store writable'}; the next ax command then writes its receipt`;
+  return new AxError(error.code, message, { hint, cause: error });
+}
+
+const STARTED: readonly State[] = ['EXECUTING', 'COMPLETED', 'FAILED', 'CANCELED'];
 
 function noFacts(checked: readonly DependencyFinding[]): Facts {
   return {

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
+import { sha256Hex } from '../security/digest.ts';
 import { ensurePrivateDirectory, isErrno, throwIo } from '../store/files.ts';
 
 /**
@@ -28,8 +29,9 @@ export async function openChannel(
 ): Promise<Channel> {
   const directory = runtimeDirectory(context);
   ensurePrivateDirectory(directory, context.actor.uid);
-  removeAbandoned(directory);
-  const path = join(directory, `${context.pid}-${Buffer.from(context.randomBytes(6)).toString('hex')}.sock`);
+  removeAbandoned(directory, hostMark(context));
+  const unique = Buffer.from(context.randomBytes(6)).toString('hex');
+  const path = join(directory, `${hostMark(context)}-${context.pid}-${unique}.sock`);
   const server = createServer((socket) => {
     // Nor does a client that says nothing keep ax from ending.
     socket.unref();
@@ -58,10 +60,17 @@ export async function openChannel(
   };
 }
 
+/** Process numbers mean something on one host only, and containers may share the folder. */
+function hostMark({ host }: Context): string {
+  return sha256Hex(host).slice(0, 8);
+}
+
 /** A supervisor that was killed could not take its socket away. */
-function removeAbandoned(directory: string): void {
+function removeAbandoned(directory: string, mark: string): void {
   for (const name of readdirSync(directory)) {
-    const pid = /^([0-9]+)-[0-9a-f]+\.sock$/.exec(name)?.[1];
+    const pid = name.startsWith(`${mark}-`)
+      ? /^[0-9a-f]+-([0-9]+)-[0-9a-f]+\.sock$/.exec(name)?.[1]
+      : undefined;
     if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(directory, name), { force: true });
   }
 }
@@ -100,6 +109,7 @@ function runtimeDirectory(context: Context): string {
     ...(temporary !== undefined && isAbsolute(temporary) ? [join(temporary, own)] : []),
     join('/tmp', own),
   ];
+  // A mark of 8, a process number of up to 10, 12 random digits, and what is between them.
   const fits = (directory: string) => Buffer.byteLength(directory) + 40 <= MAX_PATH_BYTES;
   return candidates.find(fits) ?? join('/tmp', own);
 }
