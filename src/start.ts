@@ -5,8 +5,10 @@ import { join } from 'node:path';
  * What bin/ax loads: V8's compile cache first, then the rest. The cache holds machine code that will be run, so
  * it stands in the user's own cache folder and never in a shared temporary one.
  */
-export async function start(argv: readonly string[]): Promise<number> {
-  const { XDG_CACHE_HOME: cache, HOME: home } = process.env;
+export async function start(
+  argv: readonly string[],
+  { XDG_CACHE_HOME: cache, HOME: home }: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   const folder = cache?.startsWith('/') ? cache : home?.startsWith('/') ? join(home, '.cache') : undefined;
   if (folder !== undefined) enableCompileCache(join(folder, 'ax'));
   const { main } = await import('./main.ts');

@@ -17,7 +17,7 @@ import { type End, type Failure, failureOf, mayRetry, timedOut } from './outcome
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import { inRollbackQueue } from './rollback.ts';
-import type { ReceiptFacts } from './statement.ts';
+import { type ExecutionFacts, NOTHING_EXECUTED } from './statement.ts';
 
 const CLEAR: MachineContext = {
   dependenciesReady: true,
@@ -27,16 +27,7 @@ const CLEAR: MachineContext = {
 };
 
 /** What is found out in the course of one attempt, for its receipt. */
-type Facts = {
-  -readonly [K in
-    | 'before'
-    | 'after'
-    | 'materials'
-    | 'products'
-    | 'exit'
-    | 'output'
-    | 'rollback']: ReceiptFacts[K];
-};
+type Facts = { -readonly [K in keyof ExecutionFacts]: ExecutionFacts[K] };
 
 export interface AttemptRequest {
   readonly plan: Plan;
@@ -65,7 +56,7 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
   let { attempt } = row;
   let startedAt = context.now();
   let startedMonotonic = context.monotonic();
-  let facts = noFacts(request.checked);
+  let facts: Facts = { ...NOTHING_EXECUTED, before: request.checked };
   let child: Child | undefined;
   let canceled: CancelOrder | undefined;
   let forced = false;
@@ -254,7 +245,7 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
   function beginAnother(): void {
     database.write(() => nextAttempt(database, run.id));
     attempt += 1;
-    facts = noFacts(request.checked);
+    facts = { ...NOTHING_EXECUTED, before: request.checked };
     startedAt = context.now();
     startedMonotonic = context.monotonic();
     send({ type: 'RetryTrigger' }, 'dispatcher');
@@ -312,15 +303,3 @@ function unrecorded(error: unknown, state: State, plan: Plan): unknown {
 }
 
 const STARTED: readonly State[] = ['EXECUTING', 'COMPLETED', 'FAILED', 'CANCELED'];
-
-function noFacts(checked: readonly DependencyFinding[]): Facts {
-  return {
-    before: checked,
-    after: [],
-    materials: [],
-    products: [],
-    exit: null,
-    output: null,
-    rollback: null,
-  };
-}

@@ -6,6 +6,7 @@ import { appendAudit } from '../store/audit.ts';
 import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
 import type { Invocation } from './invocation.ts';
 import { openRun } from './new-run.ts';
+import { NOTHING_EXECUTED } from './statement.ts';
 
 export interface Refusal {
   readonly task: string;
@@ -57,15 +58,10 @@ export function recordRefusal(
     startedAt: row.startedAt,
     goesOn: false,
     facts: {
+      ...NOTHING_EXECUTED,
       verified,
       plan: null,
       before: findings,
-      after: [],
-      materials: [],
-      products: [],
-      exit: null,
-      output: null,
-      rollback: null,
       durationMs: 0,
     },
   });

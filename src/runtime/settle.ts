@@ -7,6 +7,7 @@ import type { Invocation } from './invocation.ts';
 import type { MachineEvent, State } from './machine.ts';
 import type { End } from './outcome.ts';
 import { killMarked } from './process-tree.ts';
+import { NOTHING_EXECUTED } from './statement.ts';
 import { livenessOf } from './supervisor-identity.ts';
 
 export type SettleEdge = Pick<Invocation, 'context' | 'database' | 'keys' | 'supervisor'>;
@@ -55,15 +56,9 @@ export function settleRun(edge: SettleEdge, run: Run): string | null {
     startedAt: run.startedAt,
     goesOn: false,
     facts: {
+      ...NOTHING_EXECUTED,
       verified: null,
       plan: null,
-      before: [],
-      after: [],
-      materials: [],
-      products: [],
-      exit: null,
-      output: null,
-      rollback: null,
       durationMs: elapsed,
     },
   });

@@ -41,6 +41,23 @@ export interface ReceiptFacts {
   readonly audit: { readonly seq: number; readonly hash: string };
 }
 
+/** The part of the facts that is found out while an attempt goes on. */
+export type ExecutionFacts = Pick<
+  ReceiptFacts,
+  'before' | 'after' | 'materials' | 'products' | 'exit' | 'output' | 'rollback'
+>;
+
+/** Nothing was executed: what a refusal tells, and what an attempt starts from. */
+export const NOTHING_EXECUTED: ExecutionFacts = {
+  before: [],
+  after: [],
+  materials: [],
+  products: [],
+  exit: null,
+  output: null,
+  rollback: null,
+};
+
 /** The in-toto Statement v1 of a receipt (spec: formats, "Receipts"). */
 export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue } {
   const subject: readonly Artifact[] =
