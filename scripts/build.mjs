@@ -1,20 +1,10 @@
 // Bundles src/ and the libraries it uses into dist/, so that an installed ax is one package and starts fast.
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import * as z from 'zod/mini';
 import { sourceSchema } from '../src/manifest/schema.ts';
-import { CEL_IMAGE_FILE, ENGINE_FILE } from '../src/runtime/guards/assets.ts';
-import { buildCelImage } from './guard-image.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -46,31 +36,8 @@ const { output } = await bundle.write({
   },
 });
 
-// A bundle of its own: the thread that evaluates guards starts with what it needs and no more, while the two
-// bundles in one would share the core.
-const workerBundle = await rolldown({
-  cwd: root,
-  input: { 'guard-worker': 'src/runtime/guards/worker.ts' },
-  platform: 'node',
-  logLevel: 'warn',
-});
-const worker = await workerBundle.write({
-  dir: dist,
-  format: 'esm',
-  minify: true,
-  comments: false,
-  chunkFileNames: 'guard-[name]-[hash].js',
-});
-
-const enginePath = join(dist, ENGINE_FILE);
-copyFileSync(fileURLToPath(import.meta.resolve('quickjs-wasi/quickjs.wasm')), enginePath);
-const cel = await buildCelImage(root, pathToFileURL(enginePath));
-writeFileSync(join(dist, CEL_IMAGE_FILE), cel.image);
-
-const modules = [...output, ...worker.output].flatMap((chunk) =>
-  chunk.type === 'chunk' ? chunk.moduleIds : [],
-);
-writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences([...modules, ...cel.modules]));
+const modules = output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : []));
+writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(modules));
 
 const schema = z.toJSONSchema(sourceSchema, { unrepresentable: 'any' });
 writeFileSync(join(dist, 'ax.schema.json'), `${JSON.stringify(schema, null, 2)}\n`);
@@ -85,15 +52,9 @@ function licences(ids) {
     .map((name) => {
       const folder = join(root, 'node_modules', name);
       const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      // Some packages leave their notices to their repository, or carry those of others compiled in.
-      const files = [
-        ...readdirSync(folder)
-          .filter((entry) => /^licen[cs]e/i.test(entry))
-          .map((entry) => join(folder, entry)),
-        ...[join(root, 'scripts/licences', `${name}.txt`)].filter(existsSync),
-      ];
-      const texts = files.map((file) => `\n\n${readFileSync(file, 'utf8').trim()}`);
-      return `${name} ${version} (${license})${texts.join('')}\n`;
+      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+      const text = file === undefined ? '' : `\n\n${readFileSync(join(folder, file), 'utf8').trim()}`;
+      return `${name} ${version} (${license})${text}\n`;
     })
     .join(`\n${'-'.repeat(78)}\n\n`);
 }
