@@ -130,6 +130,8 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       ],
       options: [
         inputOption(),
+        approvalOption(),
+        waitOption(),
         new Option('-j, --jobs <n>', 'how many tasks may run at once').argParser(count(1, 99)),
         new Option('-k, --keep-going', 'after a failure, go on with tasks that do not need the failed one'),
         new Option('--timeout <duration>', 'shorten the signed timeout, such as 30s or 10m'),
@@ -141,6 +143,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         'ax run lint test --jobs 2 --keep-going',
         'ax run deploy --input target=staging',
         'ax run test -- --grep login',
+        'ax run deploy --wait=30m --approval ana.approval.json',
         'ax run build --json | jq -r \'select(.type == "result").outcome\'',
       ],
     },
@@ -180,7 +183,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         'Another attempt of the same run, verified anew, with a receipt of its own. It takes the inputs and ' +
         'arguments that the run had; with others it is refused. What the task needs is not run again.',
       arguments: [['<run>', 'its id, or a unique beginning of it']],
-      options: [inputOption(), quietOption()],
+      options: [inputOption(), approvalOption(), waitOption(), quietOption()],
       examples: ['ax retry 01JDZ8', 'ax retry 01JDZ8 --input target=staging'],
     },
     async (id: string, options: object) =>
@@ -387,6 +390,43 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       (await import('./commands/trust.ts')).importCommand(context, file, options),
   );
 
+  const policy = group('policy', 'ask the guards of tasks, running nothing');
+  add(
+    policy,
+    {
+      name: 'check',
+      summary: 'say what each guard would say now',
+      description:
+        'Verify ax.lock and ask every guard of the tasks (default: of all tasks), about the checkout, the clock and ' +
+        'the store as they are now. Starts and records nothing. Exits with 0 when all would pass, 75 when some ' +
+        'would make a task wait, 77 when one would refuse.',
+      arguments: [['[task...]', 'tasks that are signed (default: all)']],
+      options: [inputOption(), approvalOption()],
+      examples: ['ax policy check', 'ax policy check deploy --input target=web --json'],
+    },
+    async (tasks: string[], options: object) =>
+      (await import('./commands/policy.ts')).checkCommand(context, { tasks, args: passThrough }, options),
+  );
+  add(
+    policy,
+    {
+      name: 'explain',
+      summary: 'explain what the guards of a task would say now, and why',
+      description:
+        'Verify ax.lock and print each guard of the task with its settings, its answer at this moment, and its ' +
+        'reason. With --json or --verbose also everything that the guards saw. Starts and records nothing.',
+      arguments: [['<task>', 'a task that is signed']],
+      options: [inputOption(), approvalOption()],
+      examples: ['ax policy explain deploy', 'ax policy explain deploy --approval ana.approval.json'],
+    },
+    async (task: string, options: object) =>
+      (await import('./commands/policy.ts')).explainCommand(
+        context,
+        { tasks: [task], args: passThrough },
+        options,
+      ),
+  );
+
   const audit = group('audit', 'read the append-only log');
   add(
     audit,
@@ -480,6 +520,20 @@ function inputOption(): Option {
     '-i, --input <name=value>',
     'a value for a parameter of the tasks; may be given again',
   ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+}
+
+function approvalOption(): Option {
+  return new Option(
+    '--approval <file>',
+    'an approval that `ax approve` made; may be given again',
+  ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+}
+
+function waitOption(): Option {
+  return new Option(
+    '--wait [duration]',
+    'wait while guards defer, for as long as it takes or for --wait=10m, instead of exiting with 75',
+  );
 }
 
 function quietOption(): Option {

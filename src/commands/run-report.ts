@@ -62,6 +62,12 @@ function jsonReporter(context: Context, output: Output): RunReporter {
           print(runId, task, stream, decoderOf(`${runId} ${stream}`).write(chunk));
           return drained(context.stdout);
         }
+        case 'waiting': {
+          const { runId, task, reason } = report;
+          const until = new Date(report.until).toISOString();
+          output.document({ schema: SCHEMA, type: 'waiting', runId, task, reason, until });
+          return undefined;
+        }
         case 'finished': {
           const { runId, task } = report.result;
           for (const stream of ['stdout', 'stderr']) {
@@ -146,6 +152,11 @@ async function peopleReporter(
             );
           }
           return undefined;
+        case 'waiting':
+          started.delete(report.task);
+          steps.done();
+          if (!quiet) output.note(describeWait(report));
+          return undefined;
         case 'output':
           splitterOf(report.runId, report.task, report.stream).push(report.chunk);
           return drained(context[report.stream]);
@@ -165,6 +176,11 @@ async function peopleReporter(
       steps.done();
     },
   };
+}
+
+function describeWait({ task, reason, until }: Extract<Report, { type: 'waiting' }>): string {
+  const at = new Date(until).toISOString();
+  return `ax: ${visible(task)} waits: ${visible(reason)}; its guards are asked again at ${at}`;
 }
 
 function describeEnd(

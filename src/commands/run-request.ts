@@ -10,6 +10,9 @@ export interface RunOptions extends GlobalOptions {
   readonly dryRun?: boolean;
   readonly timeout?: string;
   readonly quiet?: boolean;
+  /** `true` without a duration. */
+  readonly wait?: true | string;
+  readonly approval?: readonly string[];
 }
 
 /** What one command line asks to be run. */
@@ -18,6 +21,8 @@ export interface Request {
   readonly args: readonly string[];
   readonly inputs: ReadonlyMap<string, string>;
   readonly timeoutMs: number | undefined;
+  /** How long guards that defer are waited for; null for not at all, Infinity for without end. */
+  readonly waitMs: number | null;
 }
 
 /** @throws USAGE */
@@ -41,11 +46,20 @@ export function parseRequest(
     }
     inputs.set(input.slice(0, separator), input.slice(separator + 1));
   }
-  const timeoutMs = options.timeout === undefined ? undefined : parseDuration(options.timeout);
-  if (options.timeout !== undefined && timeoutMs === undefined) {
-    throw new AxError('USAGE', `--timeout: expected a duration, found "${options.timeout}"`, {
-      hint: '--timeout 30s, 10m or 2h',
-    });
-  }
-  return { tasks: [...new Set(tasks)], args, inputs, timeoutMs };
+  return {
+    tasks: [...new Set(tasks)],
+    args,
+    inputs,
+    timeoutMs: duration('--timeout', options.timeout),
+    waitMs: options.wait === true ? Number.POSITIVE_INFINITY : (duration('--wait', options.wait) ?? null),
+  };
+}
+
+function duration(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new AxError('USAGE', `${option}: expected a duration, found "${text}"`, {
+    hint: `${option}=30s, 10m or 2h`,
+  });
 }

@@ -90,11 +90,19 @@ export async function withStore<T>(
   }
 }
 
-/** The same for a command that only lists: where there is no store, `none` is the answer, and none is made. */
+/** The same for a command that only reads: null where there is no store, and none is made. */
+export async function withStoreIfAny<T>(
+  session: Session,
+  body: (database: Database | null) => Promise<T> | T,
+): Promise<T> {
+  return existsSync(join(session.storeDir, STORE_FILE)) ? withStore(session, body) : body(null);
+}
+
+/** The same for a command that only lists: where there is no store, `none` is the answer. */
 export async function withExistingStore<T>(
   session: Session,
   none: T,
   body: (database: Database) => T,
 ): Promise<T> {
-  return existsSync(join(session.storeDir, STORE_FILE)) ? withStore(session, body) : none;
+  return withStoreIfAny(session, (database) => (database === null ? none : body(database)));
 }

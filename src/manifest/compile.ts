@@ -3,7 +3,8 @@ import { AxError } from '../errors.ts';
 import { sha256Hex } from '../security/digest.ts';
 import { parseDuration } from '../security/duration.ts';
 import { type DependencyRoots, digestDependency } from './dependencies.ts';
-import { dependencyKey } from './pins.ts';
+import { type Guard, guardsOf, MAX_SCRIPT_BYTES, scriptsOf } from './guards/guard.ts';
+import { dependenciesOf, dependencyKey } from './pins.ts';
 import { checkTasks } from './rules.ts';
 import {
   type Dependency,
@@ -39,11 +40,13 @@ export function compile(input: CompileInput): Manifest {
     Object.entries(input.source.tasks).map(([name, task]) => [name, normalise(task)]),
   );
   checkTasks(tasks);
+  const policy = withNormalScripts(input.source.policy ?? {});
   const digests = new Map<string, DependencyDigest>();
-  for (const dependency of Object.values(tasks).flatMap((task) => task.dependencies ?? [])) {
+  for (const dependency of Object.values(tasks).flatMap((task) => dependenciesOf({ policy }, task))) {
     const key = dependencyKey(dependency);
     if (!digests.has(key)) digests.set(key, digestDependency(dependency, input.roots).digest);
   }
+  for (const task of Object.values(tasks)) requireScripts(scriptsOf(guardsOf({ policy }, task)), digests);
   return manifestSchema.parse({
     schema: MANIFEST_SCHEMA,
     project: input.source.project,
@@ -54,7 +57,7 @@ export function compile(input: CompileInput): Manifest {
     ).toISOString(),
     source: { path: 'ax.yaml', sha256: sha256Hex(input.sourceBytes) },
     tasks,
-    policy: input.source.policy ?? {},
+    policy,
     dependencies: [...digests.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest),
   });
 }
@@ -73,7 +76,30 @@ function normalise(task: Task): Task {
     [...listed, ...implied].map((dependency) => [dependencyKey(dependency), dependency]),
   );
   for (const dependency of unique.values()) refuseOwnFiles(dependency);
-  return unique.size === 0 ? task : { ...task, dependencies: [...unique.values()] };
+  const guarded = withNormalScripts(task);
+  return unique.size === 0 ? guarded : { ...guarded, dependencies: [...unique.values()] };
+}
+
+/** One name for each script, so that it is pinned and read under the same. */
+function withNormalScripts<T extends { guards?: Guard[] | undefined }>(guarded: T): T {
+  if (guarded.guards === undefined) return guarded;
+  const guards = guarded.guards.map((guard) =>
+    'script' in guard ? { script: normalPath(guard.script) } : guard,
+  );
+  for (const path of scriptsOf(guards)) refuseOwnFiles({ path });
+  return { ...guarded, guards };
+}
+
+function requireScripts(paths: readonly string[], digests: ReadonlyMap<string, DependencyDigest>): void {
+  for (const path of paths) {
+    const found = digests.get(dependencyKey({ path }));
+    if (found?.kind === 'file' && found.size <= MAX_SCRIPT_BYTES) continue;
+    throw new AxError(
+      'MANIFEST_INVALID',
+      `guard script ${path}: expected a file of at most ${MAX_SCRIPT_BYTES} bytes, found ${found?.kind === 'file' ? `${found.size} bytes` : 'a folder'}`,
+      { hint: 'name the file that has the guard, then: ax sign' },
+    );
+  }
 }
 
 function normalPath(path: string): string {

@@ -1,4 +1,5 @@
 import { AxError } from '../errors.ts';
+import { guardsOf, scriptsOf } from './guards/guard.ts';
 import type { Dependency, DependencyDigest, Manifest, Task } from './schema.ts';
 
 /** One name for a dependency wherever it is mentioned. */
@@ -6,7 +7,14 @@ export function dependencyKey(dependency: Dependency): string {
   return 'executable' in dependency ? `executable:${dependency.executable}` : `path:${dependency.path}`;
 }
 
-/** The digests that a task depends on. */
+/** Everything that has to be as it was signed for a task to start: what it lists, and the scripts that guard it. */
+export function dependenciesOf(manifest: Pick<Manifest, 'policy'>, task: Task): Dependency[] {
+  const scripts = scriptsOf(guardsOf(manifest, task)).map((path) => ({ path }));
+  const all = [...(task.dependencies ?? []), ...scripts];
+  return [...new Map(all.map((dependency) => [dependencyKey(dependency), dependency])).values()];
+}
+
+/** The digests that a task depends on. @throws MANIFEST_INVALID where one of them was not signed */
 export function pinnedFor(manifest: Manifest, task: Task): DependencyDigest[] {
   const byKey = new Map(
     manifest.dependencies.map((digest) => [
@@ -14,7 +22,7 @@ export function pinnedFor(manifest: Manifest, task: Task): DependencyDigest[] {
       digest,
     ]),
   );
-  return (task.dependencies ?? []).map((dependency) => {
+  return dependenciesOf(manifest, task).map((dependency) => {
     const digest = byKey.get(dependencyKey(dependency));
     if (digest === undefined) {
       throw new AxError(

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import english from 'zod/v4/locales/en.js';
 import { parseDuration } from '../security/duration.ts';
+import { expect, line, name, path } from './fields.ts';
+import { guardKeys, guards } from './guards/guard.ts';
 
 // zod/mini is zod without its method chains: a tenth of the code to load on every run. Compiling a parser for
 // each schema (zod's default) pays off after many parses; a command makes two or three.
@@ -10,24 +12,6 @@ z.config({ ...english(), jitless: true });
  * The grammar of what people write (`ax.yaml`) and of what is signed (the payload of `ax.lock`). A task has one
  * shape in both; signing adds what was found out about its dependencies.
  */
-
-/** A check with the words for what was expected. */
-function expect<T>(holds: (value: T) => boolean, expected: string) {
-  return z.refine<T>(holds, `expected ${expected}`);
-}
-
-/** Text that a person reads: no control characters, in Unicode normal form, bounded. */
-function line(max: number) {
-  return z.string().check(
-    z.maxLength(max),
-    expect((text) => !/\p{Cc}|\p{Cs}/u.test(text), 'no control characters'),
-    expect((text) => text === text.normalize('NFC'), 'text in Unicode normal form C'),
-  );
-}
-
-function name(pattern: RegExp, expected: string) {
-  return z.string().check(z.regex(pattern, `expected ${expected}`));
-}
 
 export const projectName = name(
   /^(?=.{1,128}$)[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/,
@@ -60,14 +44,6 @@ const validity = z.string().check(
 const argument = z.string().check(
   z.maxLength(131_072),
   expect((text) => !text.includes('\0'), 'no NUL character'),
-);
-
-/** A path in the project: relative, forward slashes, never leaving it. */
-const path = line(1024).check(
-  expect(
-    (text) => text !== '' && !text.startsWith('/') && !text.includes('\\') && !text.split('/').includes('..'),
-    'a relative path inside the project',
-  ),
 );
 
 const argv = z.array(argument).check(z.minLength(1), z.maxLength(1024));
@@ -138,6 +114,7 @@ const taskShape = z.strictObject({
   grace: z.optional(duration),
   rollback: z.optional(argv),
   retries: z.optional(retries),
+  guards: z.optional(guards),
   metadata: z.optional(metadata),
 });
 
@@ -162,7 +139,11 @@ const cancelPolicy = z.strictObject({
   confirmWithin: z.optional(duration),
 });
 
-const policySchema = z.strictObject({ cancel: z.optional(cancelPolicy) });
+const policySchema = z.strictObject({
+  cancel: z.optional(cancelPolicy),
+  /** Of every task, before its own. */
+  guards: z.optional(guards),
+});
 
 /** `ax.yaml`. */
 export const sourceSchema = z.strictObject({
@@ -209,5 +190,5 @@ export type Manifest = z.infer<typeof manifestSchema>;
 /** Every key that a person may write, for "did you mean". */
 export function knownKeys(): string[] {
   const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadata, parameter, retries];
-  return [...shapes.flatMap((schema) => Object.keys(schema.shape)), 'path', 'executable'];
+  return [...shapes.flatMap((schema) => Object.keys(schema.shape)), ...guardKeys(), 'path', 'executable'];
 }

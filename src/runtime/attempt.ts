@@ -3,17 +3,32 @@ import { AxError, isAxError } from '../errors.ts';
 import { checkDependencies, type DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
 import { nextAttempt, type Run } from '../store/runs.ts';
+import { withdrawStart } from '../store/starts.ts';
+import { checkGuards, recordAdmission } from './attempt-guards.ts';
 import { backoffDelay } from './backoff.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { type ReadyCommand, readyCommand } from './command.ts';
 import { dispatch } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import { closeRun, dependencyRecord, finishAttempt } from './finish.ts';
-import { decide } from './guards/verdict.ts';
+import type { Decision } from './guards/gate.ts';
+import type { GuardSnapshot } from './guards/snapshot.ts';
+import type { Verdict } from './guards/verdict.ts';
+import { hold } from './hold.ts';
 import type { Attempt, AttemptResult, CancelOrder, Invocation } from './invocation.ts';
 import { openLiveRun } from './live-run.ts';
 import type { MachineContext, MachineEvent, Outcome, State } from './machine.ts';
-import { type End, type Failure, failureOf, mayRetry, timedOut } from './outcome.ts';
+import {
+  blocked,
+  deferred,
+  type End,
+  type Failure,
+  failureOf,
+  mayRetry,
+  skipped,
+  timedOut,
+  waitedTooLong,
+} from './outcome.ts';
 import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import { inRollbackQueue } from './rollback.ts';
@@ -37,8 +52,17 @@ export interface AttemptRequest {
   readonly retryOf: Run | null;
   /** Whether what the task needs has completed; asked once, at the start. */
   readonly needsMet: () => boolean;
-  /** Resolves when it is this task's turn: false when what it needs will never complete. */
-  readonly turn: Promise<boolean>;
+  readonly turns: Turns;
+  /** How long guards that defer are waited for, in milliseconds; null for not at all. */
+  readonly waitMs: number | null;
+}
+
+/** A task's place among those that its invocation lets go on at once. */
+export interface Turns {
+  /** Resolves when it is this task's turn: false when it can not start any more. */
+  take(): Promise<boolean>;
+  /** Gives the place away while guards defer. Resolves when there is no point in waiting with the others. */
+  release(): Promise<'alone' | 'never'>;
 }
 
 /**
@@ -60,6 +84,8 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
   let child: Child | undefined;
   let canceled: CancelOrder | undefined;
   let forced = false;
+  /** Until when guards are waited for, on the monotonic clock; set by the first that defers. */
+  let deadline: number | undefined;
 
   return {
     run,
@@ -77,10 +103,10 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
 
   async function drive(): Promise<AttemptResult> {
     enter();
-    if (!(await awaitTurn())) return settle(canceled === undefined ? skipped() : canceledEnd());
+    if (!(await awaitTurn())) return settle(canceled === undefined ? skip() : canceledEnd());
     for (;;) {
       const end = await attemptOnce();
-      if (forced || canceled !== undefined || !mayRetry(end, run.state, attempt, plan)) return settle(end);
+      if (forced || canceled !== undefined || !mayRetry(end, facts.exit, attempt, plan)) return settle(end);
       const failed = settle(end, true);
       await pause(backoffDelay(plan.retries, attempt, context.randomBytes));
       if (canceled !== undefined || forced) {
@@ -104,38 +130,26 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
   async function awaitTurn(): Promise<boolean> {
     const waits = !request.needsMet();
     if (waits) send({ type: 'DependenciesReady' }, 'dispatcher', { dependenciesReady: false });
-    const mine = await Promise.race([request.turn, stopped.promise.then(() => false)]);
-    if (canceled !== undefined || forced) return false;
-    if (!mine) {
-      const requestedBy = `ax: what ${plan.taskId} needs did not complete`;
-      send({ type: 'CancelRequest', requestedBy }, 'dispatcher', { cancellationRequested: true });
-      return false;
-    }
+    const mine = await ownTurn();
+    if (!mine || canceled !== undefined || forced) return false;
     if (waits) send({ type: 'DependenciesReady' }, 'dispatcher');
     startedAt = context.now();
     startedMonotonic = context.monotonic();
     return true;
   }
 
+  function ownTurn(): Promise<boolean> {
+    return Promise.race([request.turns.take(), stopped.promise.then(() => false)]);
+  }
+
   async function attemptOnce(): Promise<End> {
     void report({ type: 'started', runId: run.id, task: plan.taskId, title: plan.task.title ?? '' });
     // A signal or a cancel request that is already waiting comes first: nothing has started yet.
     await new Promise((resolve) => setImmediate(resolve));
-    if (run.state !== 'PREPARING') return canceledEnd();
-    let command: ReadyCommand;
-    try {
-      facts.materials = digestArtifacts(plan.task.inputs ?? [], invocation.roots.root);
-      command = readyCommand(plan, plan.argv, invocation.roots);
-      facts.before = command.findings;
-    } catch (error) {
-      if (!isAxError(error)) throw error;
-      facts.before = checkDependencies(plan.pinned, invocation.roots);
-      recordDependencies(facts.before, 'before spawn');
-      return { outcome: 'refused', exitCode: error.exitCode, error };
-    }
-    recordDependencies(facts.before, 'before spawn');
-    evaluateGuards();
-    send({ type: 'DependenciesReady' }, 'dispatcher');
+    const admitted = await admit();
+    if ('outcome' in admitted) return admitted;
+    const command = await confirm(admitted);
+    if ('outcome' in command) return command;
     const { exit, output } = await runChild(command, () => {
       if (run.state === 'EXECUTING') send({ type: 'Timeout', ms: plan.timeoutMs }, 'dispatcher');
     });
@@ -144,17 +158,102 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     return endExecution();
   }
 
-  /** A manifest has no guards yet that could say no; that none did is on record. */
-  function evaluateGuards(): void {
-    const { verdict, reason } = decide([]);
-    database.write(() =>
-      appendAudit(database, context.now(), {
-        type: 'guard.evaluation',
-        runId: run.id,
-        actor: context.actor,
-        data: { guards: 0, verdict, reason, phase: 'check' },
-      }),
+  /** PREPARING, until dependencies and guards agree and the run is EXECUTING; or why it does not come to that. */
+  async function admit(): Promise<ReadyCommand | End> {
+    for (;;) {
+      if (run.state !== 'PREPARING') return canceledEnd();
+      const command = digestAll();
+      if ('outcome' in command) return command;
+      const { verdict, records } = await askGuards('check');
+      facts.guards = records;
+      // A cancel request may have come while the guards were asked.
+      if (run.state !== 'PREPARING') return canceledEnd();
+      if (verdict.verdict === 'pass') {
+        begin();
+        return command;
+      }
+      const end = verdict.verdict === 'fail' ? refuse(verdict) : await waitForGuards(verdict);
+      if (end !== null) return end;
+    }
+  }
+
+  function digestAll(): ReadyCommand | End {
+    try {
+      facts.materials = digestArtifacts(plan.task.inputs ?? [], invocation.roots.root);
+      const command = readyCommand(plan, plan.argv, invocation.roots);
+      facts.before = command.findings;
+      recordDependencies(facts.before, 'before spawn');
+      return command;
+    } catch (error) {
+      if (!isAxError(error)) throw error;
+      facts.before = checkDependencies(plan.pinned, invocation.roots);
+      recordDependencies(facts.before, 'before spawn');
+      return { outcome: 'refused', exitCode: error.exitCode, error };
+    }
+  }
+
+  function askGuards(phase: GuardSnapshot['phase']): Promise<Decision> {
+    return checkGuards(invocation, { plan, run, attempt, phase, findings: facts.before });
+  }
+
+  /** Into EXECUTING. That the task starts now is stored with it: it is what the next one's limits count. */
+  function begin(): void {
+    send({ type: 'DependenciesReady' }, 'dispatcher', {}, () =>
+      recordAdmission(invocation, { plan, run, attempt }),
     );
+  }
+
+  function refuse({ reason }: Verdict): End {
+    send({ type: 'DependenciesReady' }, 'dispatcher', { guardVerdict: { blocked: reason } });
+    return blocked(plan, reason);
+  }
+
+  /**
+   * The last look before the spawn: every guard is asked again, about a snapshot of now, and since that takes a
+   * moment everything is digested again. Without guards nothing lies between the digests and the spawn.
+   */
+  async function confirm(admitted: ReadyCommand): Promise<ReadyCommand | End> {
+    if (facts.guards.length === 0) return admitted;
+    const { verdict, records } = await askGuards('spawn');
+    facts.guards = [...facts.guards, ...records];
+    if (run.state !== 'EXECUTING') {
+      database.write(() => withdrawStart(database, { runId: run.id, attempt }));
+      return canceledEnd();
+    }
+    if (forced) return turnBack('stopped', 'executor', canceledEnd());
+    if (verdict.verdict !== 'pass') {
+      return turnBack(`guard:${verdict.verdict}`, 'guard-host', blocked(plan, `${verdict.reason} (asked again right before the start)`));
+    }
+    const command = digestAll();
+    return 'outcome' in command ? turnBack('dependency-changed', 'executor', command) : command;
+  }
+
+  /** Out of EXECUTING before anything was started: there is nothing to roll back, and no start to count. */
+  function turnBack(rule: string, source: EventSource, end: End): End {
+    send({ type: 'RuleViolation', rule }, source, {}, () =>
+      withdrawStart(database, { runId: run.id, attempt }),
+    );
+    return end;
+  }
+
+  /** WAITING_ON_DEP, for as long as there is a point in it. Null when the guards are to be asked again. */
+  async function waitForGuards(deferral: Verdict & { verdict: 'defer' }): Promise<End | null> {
+    const { waitMs } = request;
+    send({ type: 'DependenciesReady' }, 'dispatcher', { dependenciesReady: false });
+    deadline ??= context.monotonic() + (waitMs ?? Number.POSITIVE_INFINITY);
+    if (waitMs !== null && context.monotonic() >= deadline) {
+      send({ type: 'Timeout', ms: Math.round(waitMs) }, 'dispatcher');
+      return waitedTooLong(plan, deferral, waitMs);
+    }
+    const until = context.now() + deferral.retryAfterMs;
+    void report({ type: 'waiting', runId: run.id, task: plan.taskId, reason: deferral.reason, until });
+    const released = await hold(context, { until, deadline, others: request.turns.release(), stopped: stopped.promise });
+    if (released === 'alone') return deferred(plan, deferral);
+    const goesOn = released === 'again' && (await ownTurn());
+    if (canceled !== undefined || forced) return canceledEnd();
+    if (!goesOn) return skip();
+    send({ type: 'DependenciesReady' }, 'dispatcher');
+    return null;
   }
 
   async function endExecution(): Promise<End> {
@@ -230,8 +329,11 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     return { outcome: 'canceled', exitCode: canceled?.exitCode ?? 130, error: null };
   }
 
-  function skipped(): End {
-    return { outcome: 'skipped', exitCode: 0, error: null };
+  /** What it needs did not complete, or another task failed: it will not start, and its machine is told. */
+  function skip(): End {
+    const requestedBy = `ax: what ${plan.taskId} needs did not complete`;
+    send({ type: 'CancelRequest', requestedBy }, 'dispatcher', { cancellationRequested: true });
+    return skipped();
   }
 
   /** Waits, or until the run is told to end. */
@@ -251,8 +353,18 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     send({ type: 'RetryTrigger' }, 'dispatcher');
   }
 
-  function send(event: MachineEvent, source: EventSource, changes: Partial<MachineContext> = {}): Outcome {
-    const outcome = dispatch(invocation, run, { event, source, context: { ...CLEAR, ...changes } });
+  function send(
+    event: MachineEvent,
+    source: EventSource,
+    changes: Partial<MachineContext> = {},
+    alongside: (() => void) | null = null,
+  ): Outcome {
+    const outcome = dispatch(invocation, run, {
+      event,
+      source,
+      context: { ...CLEAR, ...changes },
+      ...(alongside && { alongside }),
+    });
     const { fromState, toState } = outcome;
     const at = context.now();
     void report({

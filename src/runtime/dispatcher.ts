@@ -29,6 +29,8 @@ export interface Dispatch {
   readonly event: MachineEvent;
   readonly context: MachineContext;
   readonly source: EventSource;
+  /** What has to be stored with the transition, in its transaction, if there is one. */
+  readonly alongside?: (outcome: Outcome) => void;
 }
 
 /**
@@ -36,7 +38,11 @@ export interface Dispatch {
  *
  * @throws as `submitEvent`
  */
-export function dispatch(edge: DispatchEdge, run: LiveRun, { event, context, source }: Dispatch): Outcome {
+export function dispatch(
+  edge: DispatchEdge,
+  run: LiveRun,
+  { event, context, source, alongside }: Dispatch,
+): Outcome {
   const record = createEvent(event, {
     runId: run.id,
     traceId: run.traceId,
@@ -47,7 +53,7 @@ export function dispatch(edge: DispatchEdge, run: LiveRun, { event, context, sou
     now: edge.context.now(),
     randomBytes: edge.context.randomBytes,
   });
-  return submitEvent(edge, run, { record, context });
+  return submitEvent(edge, run, { record, context, ...(alongside && { alongside }) });
 }
 
 /**
@@ -62,7 +68,11 @@ export function dispatch(edge: DispatchEdge, run: LiveRun, { event, context, sou
 export function submitEvent(
   edge: DispatchEdge,
   run: LiveRun,
-  { record, context }: { record: AuthenticatedEvent; context: MachineContext },
+  {
+    record,
+    context,
+    alongside,
+  }: { record: AuthenticatedEvent; context: MachineContext; alongside?: (outcome: Outcome) => void },
 ): Outcome {
   const { database } = edge;
   const now = edge.context.now();
@@ -87,6 +97,7 @@ export function submitEvent(
       reason: outcome.reason,
     });
     recordTransition(edge, run, record, outcome);
+    alongside?.(outcome);
     return { outcome };
   });
   if (result.outcome === undefined) {

@@ -7,6 +7,7 @@ import type { OutcomeName, Supervisor } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import type { OutputStream } from './executor.ts';
+import type { GuardSources } from './guards/collect.ts';
 import type { EvidenceKeys } from './receipt.ts';
 
 /** What all attempts of one invocation share. */
@@ -18,6 +19,7 @@ export interface Invocation {
   readonly roots: DependencyRoots;
   readonly traceId: string;
   readonly supervisor: Supervisor;
+  readonly guarding: GuardSources;
   /** Path of the socket on which cancel requests arrive. */
   readonly channel: string | null;
   /** A promise is given for output that the reader has not taken yet. */
@@ -43,6 +45,15 @@ export type Report =
       readonly stream: OutputStream;
       /** Secrets are masked already. */
       readonly chunk: Buffer;
+    }
+  | {
+      /** Its guards defer. */
+      readonly type: 'waiting';
+      readonly runId: string;
+      readonly task: string;
+      readonly reason: string;
+      /** When they are asked again: wall clock, milliseconds. */
+      readonly until: number;
     }
   | {
       readonly type: 'finished';

@@ -4,7 +4,7 @@ import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { formatDuration } from '../security/duration.ts';
 import type { OutcomeName } from '../store/runs.ts';
 import type { Exit } from './executor.ts';
-import type { State } from './machine.ts';
+import type { Verdict } from './guards/verdict.ts';
 import type { Plan } from './plan.ts';
 
 /** How an attempt ended, as its user is told. */
@@ -58,8 +58,8 @@ export function failureOf(exit: Exit, plan: Plan, after: readonly DependencyFind
  * Whether an attempt that ended so is followed by another: only one that ran and failed, while the signed
  * budget lasts, and never after a refusal or on content that is not what was signed.
  */
-export function mayRetry(end: End, state: State, attempt: number, plan: Plan): boolean {
-  if (state !== 'FAILED' || (end.outcome !== 'failed' && end.outcome !== 'timed-out')) return false;
+export function mayRetry(end: End, exit: Exit | null, attempt: number, plan: Plan): boolean {
+  if (exit === null || (end.outcome !== 'failed' && end.outcome !== 'timed-out')) return false;
   return end.error?.code !== 'DEPENDENCY_CHANGED' && attempt <= plan.retries.max;
 }
 
@@ -72,4 +72,47 @@ export function timedOut(plan: Plan): End {
     },
   );
   return { outcome: 'timed-out', exitCode: error.exitCode, error };
+}
+
+/** An end that has something to say for itself. */
+type Refusal = End & { readonly error: AxError };
+
+/** A guard said no. */
+export function blocked({ taskId }: Pick<Plan, 'taskId'>, reason: string): Refusal {
+  const error = new AxError('GUARD_BLOCKED', `task ${taskId}: blocked by its guards: ${reason}`, {
+    hint: `ax policy explain ${taskId}`,
+  });
+  return { outcome: 'refused', exitCode: error.exitCode, error };
+}
+
+type Deferral = Verdict & { readonly verdict: 'defer' };
+
+/** Its guards say not now, and nobody waits for them. */
+export function deferred({ taskId }: Pick<Plan, 'taskId'>, deferral: Deferral): Refusal {
+  const seconds = secondsUntil(deferral);
+  const error = new AxError('GUARD_DEFERRED', `task ${taskId}: not now: ${deferral.reason}`, {
+    hint: `try again in ${formatDuration(seconds * 1000)}, or let it wait: ax run ${taskId} --wait`,
+    retryAfterSeconds: seconds,
+  });
+  return { outcome: 'deferred', exitCode: error.exitCode, error };
+}
+
+/** Its guards were waited for, and for longer they are not. */
+export function waitedTooLong(plan: Plan, deferral: Deferral, waitMs: number): End {
+  const error = new AxError(
+    'TIMED_OUT',
+    `task ${plan.taskId}: waited ${formatDuration(waitMs)} for its guards: ${deferral.reason}`,
+    { hint: 'give --wait more time, or none to wait without end', retryAfterSeconds: secondsUntil(deferral) },
+  );
+  return { outcome: 'timed-out', exitCode: error.exitCode, error };
+}
+
+/** Whole seconds until it is worth asking again, at least 1. */
+export function secondsUntil({ retryAfterMs }: Pick<Deferral, 'retryAfterMs'>): number {
+  return Math.max(1, Math.ceil(retryAfterMs / 1000));
+}
+
+/** It was planned and could not begin. */
+export function skipped(): End {
+  return { outcome: 'skipped', exitCode: 0, error: null };
 }

@@ -26,7 +26,7 @@ const UNVERIFIED = 'unverified';
  * @returns the ids of the run and its receipt
  */
 export function recordRefusal(
-  edge: Omit<Invocation, 'verified' | 'report' | 'roots'>,
+  edge: Omit<Invocation, 'verified' | 'report' | 'roots' | 'guarding'>,
   { task, error, lockSha256, verified, findings }: Refusal,
 ): { runId: string; receiptId: string } {
   const { context, database } = edge;

@@ -5,6 +5,7 @@ import type { StoredEvent } from '../store/events.ts';
 import type { OutcomeName, Run } from '../store/runs.ts';
 import type { ChildEnd } from './child.ts';
 import type { Exit } from './executor.ts';
+import type { GuardRecord } from './guards/gate.ts';
 import type { Plan } from './plan.ts';
 import { RUN_MARK } from './process-tree.ts';
 import type { Artifact } from './products.ts';
@@ -24,6 +25,8 @@ export interface ReceiptFacts {
   readonly plan: Plan | null;
   readonly before: readonly DependencyFinding[];
   readonly after: readonly DependencyFinding[];
+  /** What each guard said when it was last asked in PREPARING, and what right before the start. */
+  readonly guards: readonly GuardRecord[];
   readonly events: readonly StoredEvent[];
   readonly exit: Exit | null;
   readonly output: ChildEnd['output'] | null;
@@ -44,13 +47,14 @@ export interface ReceiptFacts {
 /** The part of the facts that is found out while an attempt goes on. */
 export type ExecutionFacts = Pick<
   ReceiptFacts,
-  'before' | 'after' | 'materials' | 'products' | 'exit' | 'output' | 'rollback'
+  'before' | 'after' | 'guards' | 'materials' | 'products' | 'exit' | 'output' | 'rollback'
 >;
 
 /** Nothing was executed: what a refusal tells, and what an attempt starts from. */
 export const NOTHING_EXECUTED: ExecutionFacts = {
   before: [],
   after: [],
+  guards: [],
   materials: [],
   products: [],
   exit: null,
@@ -88,6 +92,7 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
       to: event.toState,
       reason: event.reason,
     })),
+    guards: facts.guards,
     exit: facts.exit,
     output: facts.output,
     rollback: facts.rollback,

@@ -22,7 +22,16 @@ export interface RunRequest {
   readonly jobs: number;
   /** Go on with tasks that do not need the one that failed. */
   readonly keepGoing: boolean;
+  /** How long guards that defer are waited for, in milliseconds; null for not at all. */
+  readonly waitMs: number | null;
 }
+
+/** Where a task stands among those that may go on at once. */
+type Place =
+  | { readonly state: 'queued'; readonly turn: PromiseWithResolvers<boolean> }
+  | { readonly state: 'running' }
+  | { readonly state: 'held'; readonly others: PromiseWithResolvers<'alone' | 'never'> }
+  | { readonly state: 'done' };
 
 export interface RunResult {
   readonly outcome: OutcomeName;
@@ -68,12 +77,14 @@ export async function superviseRun(
   });
 
   const results = new Map<string, AttemptResult>();
-  const turns = new Map(request.plans.map((plan) => [plan, Promise.withResolvers<boolean>()]));
+  const places = new Map<Plan, Place>(
+    request.plans.map((plan) => [plan, { state: 'queued', turn: Promise.withResolvers() }]),
+  );
   let busy = 0;
   try {
-    const running = request.plans.map(runTask);
+    const tasks = request.plans.map(runTask);
     giveTurns();
-    await Promise.all(running);
+    await Promise.all(tasks);
   } finally {
     unsubscribe();
     // Only after a failure of the store is anything left to end here.
@@ -90,24 +101,50 @@ export async function superviseRun(
       checked: request.checked.get(plan.taskId) ?? [],
       retryOf: request.retryOf ?? null,
       needsMet: () => needsOf(plan).every((name) => results.get(name)?.outcome === 'completed'),
-      turn: turns.get(plan)?.promise ?? Promise.resolve(false),
+      turns: { take: () => take(plan), release: () => release(plan) },
+      waitMs: request.waitMs,
     });
     attempts.set(attempt.run.id, attempt);
     results.set(plan.taskId, await attempt.result);
     attempts.delete(attempt.run.id);
-    if (!turns.delete(plan)) busy -= 1;
+    move(plan, { state: 'done' });
     giveTurns();
+  }
+
+  function take(plan: Plan): Promise<boolean> {
+    const place = places.get(plan);
+    if (place?.state === 'queued') return place.turn.promise;
+    const turn = Promise.withResolvers<boolean>();
+    move(plan, { state: 'queued', turn });
+    giveTurns();
+    return turn.promise;
+  }
+
+  function release(plan: Plan): Promise<'alone' | 'never'> {
+    const others = Promise.withResolvers<'alone' | 'never'>();
+    move(plan, { state: 'held', others });
+    giveTurns();
+    return others.promise;
   }
 
   /** Lets tasks begin, in their order, as what they need completes and places become free. */
   function giveTurns(): void {
-    for (const [plan, turn] of turns) {
-      const verdict = turnOf(plan);
-      if (verdict === 'later') continue;
-      turns.delete(plan);
-      busy += 1;
-      turn.resolve(verdict === 'now');
+    for (const [plan, place] of places) {
+      const verdict = place.state === 'queued' || place.state === 'held' ? turnOf(plan) : 'later';
+      if (place.state === 'held' && verdict === 'never') place.others.resolve('never');
+      if (place.state !== 'queued' || verdict === 'later') continue;
+      move(plan, { state: 'running' });
+      place.turn.resolve(verdict === 'now');
     }
+    if (busy > 0 || request.waitMs !== null) return;
+    // Only tasks whose guards defer are left, and what needs them: nothing will change by itself.
+    for (const place of places.values()) if (place.state === 'held') place.others.resolve('alone');
+  }
+
+  function move(plan: Plan, to: Place): void {
+    if (places.get(plan)?.state === 'running') busy -= 1;
+    if (to.state === 'running') busy += 1;
+    places.set(plan, to);
   }
 
   /** What a retried task needs had completed before. */
@@ -149,10 +186,11 @@ function cancelBySignal(
 
 /** In the order the tasks were planned; what failed first decides what the whole comes to. */
 function summarise(results: ReadonlyMap<string, AttemptResult>, plans: readonly Plan[]): RunResult {
-  // A map keeps the order in which results came in.
-  const decisive = [...results.values()].find(
-    ({ outcome }) => outcome !== 'completed' && outcome !== 'skipped',
-  );
+  // A map keeps the order in which results came in. What can be tried again later tells less than a failure.
+  const inOrder = [...results.values()];
+  const decisive =
+    inOrder.find(({ outcome }) => !['completed', 'skipped', 'deferred'].includes(outcome)) ??
+    inOrder.find(({ outcome }) => outcome === 'deferred');
   return {
     outcome: decisive?.outcome ?? 'completed',
     exitCode: decisive?.exitCode ?? 0,

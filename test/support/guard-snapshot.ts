@@ -28,6 +28,7 @@ export function snapshotOf(changes: Partial<GuardSnapshot> = {}): GuardSnapshot 
     approvals: [],
     usage: { starts: [], running: 0 },
     recent: [],
+    unreadable: 0,
     dependencies: [],
     needs: { build: true },
     // A copy: what a test goes on changing must not be frozen under its hands.

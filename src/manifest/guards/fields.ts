@@ -1,11 +1,8 @@
 import * as z from 'zod/mini';
 import { parseDuration } from '../../security/duration.ts';
+import { expect } from '../fields.ts';
 
 /** The values that guards are made of, each with words for what was expected. */
-
-export function expect<T>(holds: (value: T) => boolean, expected: string) {
-  return z.refine<T>(holds, `expected ${expected}`);
-}
 
 function text(pattern: RegExp, expected: string) {
   return z.string().check(
@@ -75,7 +72,11 @@ export const actorEntry = text(
   /^(?:uid:(?:0|[1-9][0-9]{0,9})|[^\s:\p{Cc}\p{Cs}]{1,128})$/u,
   'the name of an OS user, or uid:N',
 );
-export const environmentName = text(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable');
+/** Not one of ax's own: what guards see, a team's script sees too, and `AX_RECEIPT_KEY` is a key. */
+export const environmentName = text(
+  /^(?!AX_)[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+  'the name of an environment variable, none that begins with AX_',
+);
 export const environmentPattern = z
   .string()
   .check(z.maxLength(256, 'expected at most 256 characters'), expect(compiles, 'a regular expression'));

@@ -40,3 +40,7 @@ export const moderationSchema = z.strictObject({
 });
 
 export type ModerationConfig = z.infer<typeof moderationSchema>;
+
+export function moderationKeys(): string[] {
+  return [...Object.keys(moderationSchema.shape), 'max', 'window'];
+}

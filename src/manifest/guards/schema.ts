@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { expect } from '../fields.ts';
 import {
   actorEntry,
   branchPattern,
@@ -8,7 +9,6 @@ import {
   environmentName,
   environmentPattern,
   exactValue,
-  expect,
   kid,
   listOf,
   timeOfDay,
@@ -113,7 +113,7 @@ export const builtinGuard = oneGuardOf(BUILTIN_GUARDS);
 export type BuiltinGuard = z.infer<typeof builtinGuard>;
 
 /** Every key that a person may write in a built-in guard, for "did you mean". */
-export function guardKeys(): string[] {
+export function builtinKeys(): string[] {
   const shapes = [changeWindow, rateLimit, quota, branch, actor, keyAge, approvals, ...BUILTIN_GUARDS];
   return shapes.flatMap((schema) => Object.keys(schema.shape));
 }

@@ -51,7 +51,10 @@ export interface GuardSnapshot {
     /** Attempts of this task that are executing now, this one not among them. */
     readonly running: number;
   };
+  /** Filled in for moderation that compares. */
   readonly recent: readonly RecentRun[];
+  /** How many recent runs there are beside these, whose texts cannot be read here. */
+  readonly unreadable: number;
   readonly dependencies: readonly DependencyResult[];
   /** For every task in `task.needs`: whether it is done. */
   readonly needs: Readonly<Record<string, boolean>>;

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 // Sets the language of zod's messages, as it is set wherever guards are read.
 import '../../../src/manifest/schema.ts';
+import { guardKeys } from '../../../src/manifest/guards/guard.ts';
 import { oneGuardOf } from '../../../src/manifest/guards/one-guard.ts';
-import { BUILTIN_GUARDS, builtinGuard, guardKeys } from '../../../src/manifest/guards/schema.ts';
+import { BUILTIN_GUARDS, builtinGuard } from '../../../src/manifest/guards/schema.ts';
 
 const KID = 'k'.repeat(43);
 const WINDOW = { days: ['mon'], from: '09:00', to: '17:00', timezone: 'Europe/Berlin' };

@@ -1,0 +1,66 @@
+import { checkDependencies } from '../manifest/dependencies.ts';
+import { type Guard, guardsOf } from '../manifest/guards/guard.ts';
+import type { VerifiedManifest } from '../manifest/verify.ts';
+import { collectSnapshot, type GuardSources } from '../runtime/guards/collect.ts';
+import { askGuards } from '../runtime/guards/gate.ts';
+import type { GuardSnapshot } from '../runtime/guards/snapshot.ts';
+import { decide, type Verdict } from '../runtime/guards/verdict.ts';
+import type { GuardAnswer } from '../runtime/isolate/replies.ts';
+import { guardedTask } from '../runtime/plan.ts';
+import { createUlid } from '../security/ulid.ts';
+import type { Database } from '../store/database.ts';
+import type { Request } from './run-request.ts';
+import type { Session } from './session.ts';
+
+export interface PolicyEdge {
+  readonly session: Session;
+  readonly root: string;
+  readonly verified: VerifiedManifest;
+  readonly request: Request;
+  readonly sources: GuardSources;
+  /** Null where there is no store yet. */
+  readonly database: Database | null;
+}
+
+/** What the guards of one task say now. */
+export interface TaskAnswers {
+  readonly guards: readonly Guard[];
+  /** In the order of the guards. */
+  readonly answers: readonly GuardAnswer[];
+  readonly verdict: Verdict;
+  readonly snapshot: GuardSnapshot;
+}
+
+/**
+ * Asks the guards of a task as `ax run` would at this moment, about a run that does not exist: nothing is started,
+ * signed or recorded. Secrets are not needed.
+ *
+ * @throws TASK_UNKNOWN, INPUT_INVALID
+ */
+export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskAnswers> {
+  const { session, root, verified, request, sources, database } = edge;
+  const { context } = session;
+  const roots = { root, searchPath: context.env.PATH ?? '' };
+  const { inputs, args } = request;
+  const [draft] = await sources.isolate.hydrate({
+    payload: verified.payload,
+    tasks: [{ taskId, args }],
+    inputs,
+    timeoutMs: undefined,
+  });
+  const plan = guardedTask(verified, { draft, args });
+  const guards = guardsOf(verified.manifest, plan.task);
+  const snapshot = await collectSnapshot(
+    { context, database, verified, roots, sources },
+    {
+      plan,
+      guards,
+      phase: 'check',
+      run: { id: createUlid(context.now(), context.randomBytes), attempt: 1 },
+      findings: checkDependencies(plan.pinned, roots),
+      needs: Object.fromEntries((plan.task.needs ?? []).map((name) => [name, false])),
+    },
+  );
+  const answers = await askGuards(sources.isolate, { plan, guards, snapshot, root });
+  return { guards, answers, verdict: decide(answers.map((answer) => answer.verdict)), snapshot };
+}
