@@ -18,7 +18,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (error.code !== 'EPIPE') throw error;
     });
   }
-  const takesArgs = ['run', 'retry', 'policy'].includes(argv[0] ?? '');
+  const takesArgs = ['run', 'retry', 'approve', 'policy'].includes(argv[0] ?? '');
   const separator = takesArgs ? argv.indexOf('--') : -1;
   // What stands after it is the task's, even where it looks like an option of ours.
   const own = separator < 0 ? argv : argv.slice(0, separator);

@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 
 export interface ProgramOptions {
   readonly version: string;
-  /** What stands after `--` on the command line of `ax run`. */
+  /** What stands after `--` on the command line of `ax run`, `ax retry` and `ax approve`. */
   readonly passThrough: readonly string[];
   readonly onExit: (code: number) => void;
 }
@@ -188,6 +188,47 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     },
     async (id: string, options: object) =>
       (await import('./commands/run.ts')).retry(context, { id, args: passThrough }, options),
+  );
+
+  add(
+    program,
+    {
+      name: 'approve',
+      summary: 'approve one task of the signed manifest',
+      description:
+        'Verify ax.lock, show a task with its command and inputs, ask, or want --yes, and sign an approval of ' +
+        'exactly that: this manifest, this task, these inputs and arguments, for a time. The approval is a file ' +
+        'for whoever runs the task. It takes no secret and starts nothing. With the id of a run, it is of what ' +
+        'that run was given; the store keeps no inputs, so those that are not the defaults are shown only where ' +
+        'they are given again.',
+      arguments: [
+        [
+          '<task>',
+          'the task, or the id of a run of it (10 characters or more); `-- args` approves it with arguments',
+        ],
+      ],
+      options: [
+        inputOption(),
+        new Option('--expires <duration>', 'how long it holds, at most 30d (default: 24h)'),
+        new Option(
+          '--key <kid>',
+          'the signing key to use, by the beginning of its kid (default: the active one)',
+        ),
+        new Option(
+          '-o, --output <file>',
+          'the file to make (default: <task>.<kid>.approval.json, shortened)',
+        ),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: [
+        'ax approve deploy --input target=staging',
+        'ax approve deploy --expires 2h --yes --output deploy.approval.json',
+        'ax approve test -- --grep login',
+        'ax approve 01JDZ8M3Q0',
+      ],
+    },
+    async (target: string, options: object) =>
+      (await import('./commands/approve.ts')).approve(context, { target, args: passThrough }, options),
   );
 
   add(

@@ -8,7 +8,6 @@ import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { MANIFEST_PAYLOAD_TYPE, parsePayload, readEnvelope, verifyManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
-import { confirm } from '../output/prompt.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Envelope } from '../security/dsse.ts';
@@ -20,6 +19,7 @@ import { highestVersionSeen } from '../store/versions.ts';
 import { trustOwnKey } from './init.ts';
 import { readKeyring } from './keys-access.ts';
 import { type Lock, readLock } from './lock.ts';
+import { requireYes } from './require-yes.ts';
 import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
 import { findSigningKey } from './signing-key.ts';
 
@@ -60,12 +60,11 @@ async function signAnew(session: Session, key: SigningKey, options: SignOptions)
       output.note(visible(change));
     if (previous.manifest !== null && changes.length === 0)
       output.note('nothing changed but version and dates');
-    await requireYes(
-      session,
-      options,
-      `Sign version ${manifest.version} of ${manifest.project}?`,
-      'ax sign --yes',
-    );
+    await requireYes(session, {
+      text: `Sign version ${manifest.version} of ${manifest.project}?`,
+      yes: options.yes === true,
+      hint: 'ax sign --yes',
+    });
   }
   const envelope = signEnvelope(MANIFEST_PAYLOAD_TYPE, Buffer.from(canonicalJson(manifest)), [key]);
   await writeLock(session, root, envelope, manifest, key);
@@ -86,7 +85,11 @@ async function coSign(session: Session, key: SigningKey, options: SignOptions): 
   for (const [name, task] of Object.entries(manifest.tasks)) {
     output.note(`  ${visible(name)}: ${visible(task.shell ?? (task.run ?? []).join(' '))}`);
   }
-  await requireYes(session, options, `Add your signature with ${key.kid}?`, 'ax sign --add --yes');
+  await requireYes(session, {
+    text: `Add your signature with ${key.kid}?`,
+    yes: options.yes === true,
+    hint: 'ax sign --add --yes',
+  });
   const extended = addSignature(envelope, key);
   await writeLock(session, lock.root, extended, manifest, key);
   return report(session, lock.root, extended, manifest, []);
@@ -114,18 +117,6 @@ function readPrevious({ context, home }: Session, root: string): Previous {
   const reason = verification.ok ? '' : verification.error.message;
   const problem = `the ax.lock that is here cannot be compared: ${reason}`;
   return { exists: true, manifest: null, version: 0, problem };
-}
-
-async function requireYes(
-  session: Session,
-  options: SignOptions,
-  question: string,
-  command: string,
-): Promise<void> {
-  if (options.yes === true) return;
-  if (session.context.interactive && !session.output.json && (await confirm(session.context, question)))
-    return;
-  throw new AxError('CONFIRMATION_REQUIRED', 'nothing was signed: it takes a yes', { hint: command });
 }
 
 async function writeLock(

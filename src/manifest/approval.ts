@@ -17,7 +17,8 @@ import { projectName, taskName } from './schema.ts';
 
 export const APPROVAL_PAYLOAD_TYPE = 'application/vnd.ax.approval.v1+json';
 const SCHEMA = 'ax.approval/1';
-const MAX_BYTES = 64 * 1024;
+/** More than any approval has. */
+export const MAX_APPROVAL_BYTES = 64 * 1024;
 /** How far an approver's clock may be ahead of ours. */
 const CLOCK_SKEW_MS = 30_000;
 
@@ -57,7 +58,7 @@ export function signApproval(
   subject: ApprovalSubject,
   { id, key, now, validMs }: { id: string; key: SigningKey; now: number; validMs: number },
 ): Envelope {
-  requirePublicKey(key);
+  requireApproverKey(key);
   const approval: Approval = {
     schema: SCHEMA,
     id,
@@ -71,7 +72,8 @@ export function signApproval(
   return signEnvelope(APPROVAL_PAYLOAD_TYPE, Buffer.from(canonicalJson(approval)), [key]);
 }
 
-function requirePublicKey(key: SigningKey): void {
+/** @throws KEY_MALFORMED for an HMAC key */
+export function requireApproverKey(key: SigningKey): void {
   if (key.algorithm === 'Ed25519') return;
   throw new AxError(
     'KEY_MALFORMED',
@@ -95,16 +97,22 @@ export function verifyApproval(
   subject: ApprovalSubject,
   { keys, now, source }: { keys: readonly VerificationKey[]; now: number; source: string },
 ): ValidApproval {
-  if (bytes.length > MAX_BYTES) throw refused(source, `expected at most ${MAX_BYTES} bytes`);
+  if (bytes.length > MAX_APPROVAL_BYTES) {
+    throw refused(source, `expected at most ${MAX_APPROVAL_BYTES} bytes, found ${bytes.length}`);
+  }
   const envelope = parseEnvelope(parseJson(decodeUtf8(bytes, source), source), source);
   if (envelope.payloadType !== APPROVAL_PAYLOAD_TYPE) {
     throw new AxError(
       'PAYLOAD_TYPE_UNEXPECTED',
-      `${source}: expected an approval, found ${envelope.payloadType}`,
+      `${source}: expected payloadType ${APPROVAL_PAYLOAD_TYPE}, found ${JSON.stringify(envelope.payloadType.slice(0, 80))}`,
       {
-        hint: 'check which file this is',
+        hint: 'this is not an approval; check which file it is',
       },
     );
+  }
+  // One signature is what the format has; that also bounds the work of finding out whose it is.
+  if (envelope.signatures.length !== 1) {
+    throw refused(source, `expected one signature, found ${envelope.signatures.length}`);
   }
   const [signer] = verifiedKeys(
     envelope,
@@ -127,8 +135,11 @@ export function verifyApproval(
     if (value !== wanted) throw refused(source, `it is of another ${WORDS[name as keyof ApprovalSubject]}`);
   }
   const approval = { id, kid: signer.kid, createdAt: Date.parse(issuedAt), expiresAt: Date.parse(expiresAt) };
-  if (now >= approval.expiresAt) throw refused(source, `it expired at ${expiresAt}`);
-  if (approval.createdAt > now + CLOCK_SKEW_MS) throw refused(source, `it is from the future (${issuedAt})`);
+  // Asked the safe way round: a time that is no number does not make an approval valid.
+  if (!(now < approval.expiresAt)) throw refused(source, `it expired at ${expiresAt}`);
+  if (!(approval.createdAt <= now + CLOCK_SKEW_MS)) {
+    throw refused(source, `it is from the future (${issuedAt})`);
+  }
   return approval;
 }
 

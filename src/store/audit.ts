@@ -14,6 +14,7 @@ import type { Database } from './database.ts';
 export type AuditType =
   | 'manifest.sign'
   | 'manifest.load'
+  | 'approval.sign'
   | 'dependency.validation'
   | 'guard.evaluation'
   | 'run.transition'

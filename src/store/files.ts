@@ -3,6 +3,7 @@ import {
   constants,
   fstatSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -12,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { AxError } from '../errors.ts';
+import { AxError, isAxError } from '../errors.ts';
 
 /** Files that hold keys, trust and state: private to their owner, replaced whole or not at all. */
 
@@ -138,12 +139,12 @@ export function readPrivateFile(path: string, uid: number): Buffer | null {
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads an ordinary file of bounded size.
+ * Reads an ordinary file of at most `maxBytes`.
  *
  * @returns null when there is no such file
- * @throws IO, also for a file that no limit would let through and for one that is no regular file
+ * @throws IO, also for a larger file and for one that is no regular file
  */
-export function readFileIfPresent(path: string): Buffer | null {
+export function readFileIfPresent(path: string, maxBytes = MAX_FILE_BYTES): Buffer | null {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -153,8 +154,8 @@ export function readFileIfPresent(path: string): Buffer | null {
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size > MAX_FILE_BYTES) {
-      throwIo(`read ${path}`, new Error(`expected a regular file of at most ${MAX_FILE_BYTES} bytes`));
+    if (!stat.isFile() || stat.size > maxBytes) {
+      throwIo(`read ${path}`, new Error(`expected a regular file of at most ${maxBytes} bytes`));
     }
     return readFileSync(fd);
   } finally {
@@ -168,6 +169,51 @@ export function readFileIfPresent(path: string): Buffer | null {
  * @throws STORE_FULL, IO; the old file is then untouched
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
+  publish(path, { content, mode }, (temporary) => renameSync(temporary, path));
+}
+
+/**
+ * Makes a file where there is none, in one step, and never replaces one: of two processes that make the same
+ * file, one is refused. `record` is called when the content is on disk and only the name is missing: what it
+ * commits may be left without the file by a crash, never the file without it.
+ *
+ * @throws STORE_FULL, IO (also when something has that name), and what `record` throws; no file is then made
+ */
+export function createFileAtomic(
+  path: string,
+  { content, mode }: { content: string | Uint8Array; mode: number },
+  record: () => void,
+): void {
+  refuseExisting(path);
+  publish(path, { content, mode }, (temporary) => {
+    record();
+    try {
+      // Unlike a rename, a link does not replace what was put there meanwhile.
+      linkSync(temporary, path);
+    } catch (error) {
+      throw isErrno(error, 'EEXIST') ? alreadyThere(path) : error;
+    }
+    rmSync(temporary);
+  });
+}
+
+/** @throws IO when something has that name, a link that leads nowhere too */
+export function refuseExisting(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw alreadyThere(path);
+}
+
+function alreadyThere(path: string): AxError {
+  return new AxError('IO', `cannot make ${path}: expected no file of that name, found one`, {
+    hint: 'choose another name, or move that file away',
+  });
+}
+
+/** Writes the content to a temporary file beside `path` and hands it to `put`, which gives it its name. */
+function publish(
+  path: string,
+  { content, mode }: { content: string | Uint8Array; mode: number },
+  put: (temporary: string) => void,
+): void {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     rmSync(temporary, { force: true });
@@ -179,10 +225,11 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
     } finally {
       closeSync(fd);
     }
-    renameSync(temporary, path);
+    put(temporary);
     syncDirectory(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });
+    if (isAxError(error)) throw error;
     throwIo(`write ${path}`, error);
   }
 }

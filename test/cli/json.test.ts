@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createBareRig, createRig, type Rig } from '../support/rig.ts';
+import { createBareRig, createRig, PROJECT, type Rig } from '../support/rig.ts';
 import {
+  approveShape,
   cancelShape,
   document,
   errorShape,
@@ -171,6 +173,20 @@ describe('a list', () => {
         (role === 'signing' ? 45 : 90) * 24 * 60 * 60 * 1000,
       );
     }
+  });
+});
+
+describe('ax approve --json', () => {
+  it('names the file that it made, and what it approves', async () => {
+    const rig = await createRig();
+    await rig.sign('hello: { run: ["true"] }');
+    const { exitCode, stdout } = await rig.ax('approve', 'hello', '--yes', '--output', 'a.json', '--json');
+    expect(exitCode).toBe(0);
+    expect(document(approveShape, stdout)).toMatchObject({
+      file: join(rig.project, 'a.json'),
+      project: PROJECT,
+      task: 'hello',
+    });
   });
 });
 

@@ -1,19 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { craftLock, signingKeys } from '../support/craft.ts';
-import {
-  AX,
-  createBareRig,
-  createRig,
-  filesBelow,
-  lines,
-  PROJECT,
-  type Rig,
-  snapshot,
-} from '../support/rig.ts';
+import { createBareRig, createRig, filesBelow, lines, PROJECT, type Rig, snapshot } from '../support/rig.ts';
 import { document, errorShape, receiptsList } from '../support/shapes.ts';
+import { onTerminal, tmux } from '../support/terminal.ts';
+
+const QUESTION = 'Trust this key for this project? [y/N]';
 
 /** A project that was signed elsewhere, on a machine that has keys of its own and trusts nobody. */
 async function checkout(): Promise<{ rig: Rig; kid: string }> {
@@ -410,12 +403,10 @@ describe('a trust file', () => {
   });
 });
 
-const tmux = findTmux();
-
 describe.skipIf(!tmux)('first contact on a terminal (tmux)', () => {
   it('shows fingerprint, project and tasks, and trusts on y', async () => {
     const { rig, kid } = await checkout();
-    const { screen, status } = await onTerminal(rig, 'run hello', 'y');
+    const { screen, status } = await onTerminal(rig, 'run hello', { question: QUESTION, answer: 'y' });
     expect(screen).toContain('project      acme/web\n');
     expect(screen).toContain(`fingerprint  ${kid}\n`);
     expect(screen).toContain('task         hello: touch started\n');
@@ -429,7 +420,7 @@ describe.skipIf(!tmux)('first contact on a terminal (tmux)', () => {
 
   it.each(['n', '', 'yy'])('refuses on %j and trusts nobody', async (answer) => {
     const { rig } = await checkout();
-    const { screen, status } = await onTerminal(rig, 'run hello', answer);
+    const { screen, status } = await onTerminal(rig, 'run hello', { question: QUESTION, answer });
     expect(screen).toContain('error[SIGNATURE_UNTRUSTED]');
     expect(status).toBe(77);
     expect(rig.has('started')).toBe(false);
@@ -438,44 +429,8 @@ describe.skipIf(!tmux)('first contact on a terminal (tmux)', () => {
 
   it('asks nothing when AX_TRUST decides', async () => {
     const { rig } = await checkout();
-    const { screen, status } = await onTerminal(rig, 'run hello', null, { AX_TRUST: '{"projects":{}}' });
+    const { screen, status } = await onTerminal(rig, 'run hello', { env: { AX_TRUST: '{"projects":{}}' } });
     expect(screen).toContain('which nobody here trusts yet');
     expect(status).toBe(77);
   });
 });
-
-/** Runs ax on a terminal of its own, and answers what it asks. */
-async function onTerminal(
-  rig: Rig,
-  command: string,
-  answer: string | null,
-  env: Record<string, string> = {},
-): Promise<{ screen: string; status: number }> {
-  const call = (...args: string[]) =>
-    execFileSync(tmux as string, ['-S', join(rig.base, 'tmux'), '-f', '/dev/null', ...args], {
-      encoding: 'utf8',
-    });
-  const assignments = Object.entries({ ...rig.env, ...env, TERM: 'screen' }).map(
-    ([name, value]) => `${name}='${value}'`,
-  );
-  const script = `env -i ${assignments.join(' ')} '${process.execPath}' '${AX}' ${command}; echo "status $?"; tmux -S '${join(rig.base, 'tmux')}' wait-for -S done; cat`;
-  onTestFinished(() => void call('kill-server'));
-  call('new-session', '-d', '-x', '250', '-y', '50', '-c', rig.project, '/bin/sh', '-c', script);
-  const screen = () => `${call('capture-pane', '-p', '-J').replace(/ +$/gm, '').trimEnd()}\n`;
-  if (answer !== null) {
-    await vi.waitFor(() => expect(screen()).toContain('Trust this key for this project? [y/N]'), {
-      timeout: 30_000,
-    });
-    call('send-keys', answer, 'Enter');
-  }
-  call('wait-for', 'done');
-  const text = screen();
-  return { screen: text, status: Number(/^status (\d+)$/m.exec(text)?.[1]) };
-}
-
-function findTmux(): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(':')
-    .map((folder) => join(folder, 'tmux'))
-    .find(existsSync);
-}

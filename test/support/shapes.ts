@@ -185,6 +185,18 @@ export const runsList = z.strictObject({
   ),
 });
 
+export const approveShape = z.strictObject({
+  schema: z.literal('ax.approve/1'),
+  file: z.string().regex(/^\//),
+  id: ulid,
+  project: text,
+  task: text,
+  manifestDigest: sha256,
+  inputsSha256: sha256,
+  kid,
+  expiresAt: time,
+});
+
 /** `ax cancel`: what was asked for was done, or why not yet, or why never. */
 export const cancelShape = z.discriminatedUnion('outcome', [
   z.strictObject({ schema: z.literal('ax.cancel/1'), outcome: z.literal('canceled'), runId: ulid }),

@@ -1,0 +1,145 @@
+import { AxError, isAxError } from '../errors.ts';
+import type { ApprovalSubject } from '../manifest/approval.ts';
+import { taskNamed } from '../manifest/graph.ts';
+import { parameterVariable } from '../manifest/rules.ts';
+import type { VerifiedManifest } from '../manifest/verify.ts';
+import { hydratePlan } from '../runtime/plan.ts';
+import { isUlidPrefix } from '../security/ulid.ts';
+import { findRun, type Run } from '../store/runs.ts';
+import type { Request } from './run-request.ts';
+import { requireRoot, type Session, withExistingStore } from './session.ts';
+
+/** What would be approved, and what an approver is shown of it. */
+export interface Proposal {
+  readonly subject: ApprovalSubject;
+  readonly argv: readonly string[];
+  /** Null where only their digest is known; `argv` is then the signed command with its placeholders. */
+  readonly inputs: Readonly<Record<string, string>> | null;
+  /** The run that is to be approved, where it was named by its id. */
+  readonly runId: string | null;
+}
+
+/** Shorter text is more likely a mistyped task than the beginning of an id. */
+const MIN_RUN_PREFIX = 10;
+
+/**
+ * The task of that name with these inputs, or else the run of that id with what it was given.
+ *
+ * @throws TASK_UNKNOWN, RUN_UNKNOWN, ID_AMBIGUOUS, INPUT_INVALID, USAGE
+ * @throws APPROVAL_REFUSED for a run of another manifest, and for one that never had inputs
+ */
+export async function proposalFor(
+  session: Session,
+  verified: VerifiedManifest,
+  { target, request }: { target: string; request: Request },
+): Promise<Proposal> {
+  const { tasks } = verified.manifest;
+  const id = target.toUpperCase();
+  if (Object.hasOwn(tasks, target) || target.length < MIN_RUN_PREFIX || !isUlidPrefix(id)) {
+    return proposalOf(verified, target, await draft(session, verified, target, request));
+  }
+  const run = await withExistingStore(session, null, (database) => findRun(database, id));
+  if (run === null) {
+    throw new AxError('RUN_UNKNOWN', `no run "${id}": there is no store yet`, { hint: 'ax tasks' });
+  }
+  requireOfManifest(run, verified);
+  return { ...(await proposalOfRun(session, verified, { run, request })), runId: run.id };
+}
+
+async function proposalOfRun(
+  session: Session,
+  verified: VerifiedManifest,
+  { run, request }: { run: Run; request: Request },
+): Promise<Proposal> {
+  const given = request.inputs.size > 0 || request.args.length > 0;
+  try {
+    const found = await draft(session, verified, run.task, request);
+    if (found.inputsSha256 === run.inputsSha256) return proposalOf(verified, run.task, found);
+  } catch (error) {
+    // Without inputs, a required one is missing; what the run had is then known by its digest alone.
+    if (given || !isAxError(error, 'INPUT_INVALID')) throw error;
+  }
+  if (given) {
+    throw new AxError('INPUT_INVALID', `run ${run.id}: expected the inputs and arguments that it had`, {
+      hint: `ax approve ${run.id}, without any, approves those; or: ax approve ${run.task}`,
+    });
+  }
+  const task = taskNamed(verified.manifest.tasks, run.task);
+  const argv = task.shell === undefined ? (task.run ?? []) : ['/bin/sh', '-c', task.shell];
+  return {
+    ...proposalOf(verified, run.task, { argv, inputs: {}, inputsSha256: run.inputsSha256 }),
+    inputs: null,
+  };
+}
+
+function requireOfManifest(run: Run, { digest, manifest }: VerifiedManifest): void {
+  const hint = `approve what is signed now: ax approve ${run.task}`;
+  if (run.inputsSha256 === '') {
+    throw new AxError('APPROVAL_REFUSED', `run ${run.id} of ${run.task} was refused before it had inputs`, {
+      hint,
+    });
+  }
+  if (run.manifestDigest !== digest || run.project !== manifest.project) {
+    const expected = `expected version ${manifest.version} of ${manifest.project}, which is signed here`;
+    throw new AxError(
+      'APPROVAL_REFUSED',
+      `run ${run.id} of ${run.task}: ${expected}, found version ${run.manifestVersion} of ${run.project}`,
+      { hint },
+    );
+  }
+}
+
+interface Draft {
+  readonly argv: readonly string[];
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly inputsSha256: string;
+}
+
+function proposalOf(
+  verified: VerifiedManifest,
+  task: string,
+  { argv, inputs, inputsSha256 }: Draft,
+): Proposal {
+  const { project } = verified.manifest;
+  return {
+    subject: { project, manifestDigest: verified.digest, task, inputsSha256 },
+    argv,
+    inputs,
+    runId: null,
+  };
+}
+
+/** What a run of the task would be given, its signed defaults included. @throws TASK_UNKNOWN, INPUT_INVALID */
+async function draft(
+  session: Session,
+  verified: VerifiedManifest,
+  taskId: string,
+  { inputs, args }: Request,
+): Promise<Draft> {
+  const task = taskNamed(verified.manifest.tasks, taskId);
+  const names = Object.keys(task.params ?? {});
+  requireParameters(taskId, names, inputs);
+  // Secrets are no part of what is approved, and an approver has none: any text stands for each.
+  const environment = Object.fromEntries((task.secrets ?? []).map((name) => [name, 'withheld']));
+  const { argv, env, inputsSha256 } = hydratePlan(
+    verified,
+    { taskId, inputs, args, timeoutMs: undefined },
+    { root: requireRoot(session), environment },
+  );
+  const values = names.map((name) => [name, env[parameterVariable(name)] ?? '']);
+  return { argv, inputs: Object.fromEntries(values), inputsSha256 };
+}
+
+/** An input that only another task takes would not be part of what is approved, and so is not passed over. */
+function requireParameters(
+  taskId: string,
+  names: readonly string[],
+  inputs: ReadonlyMap<string, string>,
+): void {
+  for (const name of inputs.keys()) {
+    if (names.includes(name)) continue;
+    throw new AxError('USAGE', `--input ${name}: task ${taskId} has no parameter of that name`, {
+      hint: 'ax tasks',
+    });
+  }
+}
