@@ -94,6 +94,7 @@ export function resultDocument({ outcome, exitCode, runs, error }: RunResult) {
     exitCode,
     runs: runs.map(({ error: _, ...run }) => run),
     ...(error === null ? {} : { error: errorShape(error) }),
+    ...(error?.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
   };
 }
 

@@ -77,6 +77,15 @@ export const runOutput = z.strictObject({
   text,
 });
 
+export const runWaiting = z.strictObject({
+  schema: runSchema,
+  type: z.literal('waiting'),
+  runId: ulid,
+  task: text,
+  reason: text,
+  until: time,
+});
+
 const attempted = z.strictObject({
   runId: ulid,
   attempt: z.int().min(1),
@@ -94,10 +103,11 @@ export const runResult = z.strictObject({
   exitCode,
   runs: z.array(attempted),
   error: failure.optional(),
+  retryAfterSeconds: z.int().min(1).optional(),
 });
 
 /** One line of `ax run --json`. */
-export const runLine = z.discriminatedUnion('type', [runEvent, runOutput, runResult]);
+export const runLine = z.discriminatedUnion('type', [runEvent, runOutput, runWaiting, runResult]);
 
 export const runPlan = z.strictObject({
   schema: z.literal('ax.run.plan/1'),
@@ -132,6 +142,40 @@ export const verifyShape = z.strictObject({
       ]),
     )
     .min(1),
+});
+
+export const policyCheckShape = z.strictObject({
+  schema: z.literal('ax.policy.check/1'),
+  ok: z.boolean(),
+  checks: z.array(
+    z.strictObject({
+      name: text,
+      ok: z.boolean(),
+      detail: text,
+      error: failure.optional(),
+      retryAfterSeconds: z.int().min(1).optional(),
+    }),
+  ),
+});
+
+const answer = { verdict: z.enum(['pass', 'fail', 'defer']), reason: text };
+
+export const policyExplainShape = z.strictObject({
+  schema: z.literal('ax.policy.explain/1'),
+  task: text,
+  ...answer,
+  retryAfterSeconds: z.int().min(1).optional(),
+  guards: z.array(
+    z.strictObject({
+      guard: text,
+      from: z.enum(['policy', 'task']),
+      config: z.json(),
+      ...answer,
+      retryAfterSeconds: z.int().min(1).optional(),
+      finding: z.record(z.string(), z.json()).optional(),
+    }),
+  ),
+  snapshot: z.record(z.string(), z.json()),
 });
 
 export const receiptsList = z.strictObject({

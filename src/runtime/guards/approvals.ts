@@ -5,7 +5,7 @@ import { defer, pass, type Verdict } from './verdict.ts';
 import { counted, durationMs } from './wording.ts';
 
 /** Approvals arrive as files, at any time: one looks again. */
-const RETRY_MS = 60_000;
+const RETRY_MS = 10_000;
 
 /**
  * Defers until `threshold` distinct keys approve; however many approvals one key gives, it counts once. Not

@@ -61,7 +61,7 @@ describe('counts distinct keys that may approve, now', () => {
       expect(verdict).toMatchObject({
         verdict: 'defer',
         reason: expect.stringMatching(new RegExp(`^${expected} `)),
-        retryAfterMs: 60_000,
+        retryAfterMs: 10_000,
       });
     }
   });
