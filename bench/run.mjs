@@ -31,7 +31,18 @@ const env = {
 
 writeFileSync(
   join(project, 'ax.yaml'),
-  'version: 1\nproject: bench\ntasks:\n  nothing:\n    run: ["true"]\n',
+  `version: 1
+project: bench
+tasks:
+  nothing:
+    run: ["true"]
+  guarded:
+    run: ["true"]
+    guards:
+      - rateLimit: { max: 10000, per: 1h }
+      - quota: { concurrent: 10, perDay: 10000 }
+      - actor: { allow: ["uid:${process.getuid()}"] }
+`,
 );
 writeFileSync(join(project, 'package.json'), '{"private": true, "scripts": {"nothing": "true"}}\n');
 writeFileSync(join(project, 'Makefile'), 'nothing:\n\t@true\n.PHONY: nothing\n');
@@ -63,6 +74,7 @@ const candidates = [
     ],
   },
   { name: '`ax run nothing`', argv: [process.execPath, AX, 'run', 'nothing'] },
+  { name: '`ax run guarded`', argv: [process.execPath, AX, 'run', 'guarded'] },
 ];
 const commands = candidates.filter(({ argv }) => run(argv).status === 0);
 const missing = candidates.filter((candidate) => !commands.includes(candidate));
@@ -89,6 +101,9 @@ for (const [name, all] of times) {
     `| ${name} | ${ms(quantile(all, 0))} | ${ms(median)} | ${ms(quantile(all, 0.95))} | ${(median / base).toFixed(2)} |`,
   );
 }
+// Round by round, so that a slow moment of the machine falls on both.
+const added = times.get('`ax run guarded`').map((time, round) => time - times.get('`ax run nothing`')[round]);
+console.log(`\nThree built-in guards add ${ms(quantile(added, 0.5))} (median over the rounds).`);
 console.error(
   `${rounds} rounds after ${warmup} to warm up; Node ${process.versions.node}, ${process.platform}`,
 );

@@ -199,8 +199,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         'Verify ax.lock, show a task with its command and inputs, ask, or want --yes, and sign an approval of ' +
         'exactly that: this manifest, this task, these inputs and arguments, for a time. The approval is a file ' +
         'for whoever runs the task. It takes no secret and starts nothing. With the id of a run, it is of what ' +
-        'that run was given; the store keeps no inputs, so those that are not the defaults are shown only where ' +
-        'they are given again.',
+        'that run was given; the store keeps no inputs, so those that are not the defaults have to be given again.',
       arguments: [
         [
           '<task>',
@@ -564,10 +563,9 @@ function inputOption(): Option {
 }
 
 function approvalOption(): Option {
-  return new Option(
-    '--approval <file>',
-    'an approval that `ax approve` made; may be given again',
-  ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+  return new Option('--approval <file>', 'an approval that `ax approve` made; may be given again').argParser(
+    (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value],
+  );
 }
 
 function waitOption(): Option {

@@ -1,4 +1,4 @@
-import { AxError, isAxError } from '../errors.ts';
+import { AxError } from '../errors.ts';
 import type { ApprovalSubject } from '../manifest/approval.ts';
 import { taskNamed } from '../manifest/graph.ts';
 import { parameterVariable } from '../manifest/rules.ts';
@@ -13,8 +13,7 @@ import { requireRoot, type Session, withExistingStore } from './session.ts';
 export interface Proposal {
   readonly subject: ApprovalSubject;
   readonly argv: readonly string[];
-  /** Null where only their digest is known; `argv` is then the signed command with its placeholders. */
-  readonly inputs: Readonly<Record<string, string>> | null;
+  readonly inputs: Readonly<Record<string, string>>;
   /** The run that is to be approved, where it was named by its id. */
   readonly runId: string | null;
 }
@@ -51,25 +50,12 @@ async function proposalOfRun(
   verified: VerifiedManifest,
   { run, request }: { run: Run; request: Request },
 ): Promise<Proposal> {
-  const given = request.inputs.size > 0 || request.args.length > 0;
-  try {
-    const found = await draft(session, verified, run.task, request);
-    if (found.inputsSha256 === run.inputsSha256) return proposalOf(verified, run.task, found);
-  } catch (error) {
-    // Without inputs, a required one is missing; what the run had is then known by its digest alone.
-    if (given || !isAxError(error, 'INPUT_INVALID')) throw error;
-  }
-  if (given) {
-    throw new AxError('INPUT_INVALID', `run ${run.id}: expected the inputs and arguments that it had`, {
-      hint: `ax approve ${run.id}, without any, approves those; or: ax approve ${run.task}`,
-    });
-  }
-  const task = taskNamed(verified.manifest.tasks, run.task);
-  const argv = task.shell === undefined ? (task.run ?? []) : ['/bin/sh', '-c', task.shell];
-  return {
-    ...proposalOf(verified, run.task, { argv, inputs: {}, inputsSha256: run.inputsSha256 }),
-    inputs: null,
-  };
+  const found = await draft(session, verified, run.task, request);
+  if (found.inputsSha256 === run.inputsSha256) return proposalOf(verified, run.task, found);
+  // The store has their digest alone, and nobody approves what they have not seen.
+  throw new AxError('INPUT_INVALID', `run ${run.id}: expected the inputs and arguments that it had`, {
+    hint: `give them with --input and --, or approve others: ax approve ${run.task}`,
+  });
 }
 
 function requireOfManifest(run: Run, { digest, manifest }: VerifiedManifest): void {

@@ -113,18 +113,14 @@ function show(
   rest: readonly (readonly [string, string])[],
 ): void {
   if (output.json) return;
-  const given =
-    inputs === null
-      ? [['inputs', `known by their digest alone: sha256:${subject.inputsSha256}`] as const]
-      : Object.entries(inputs).map(
-          ([name, value]) => ['input', `${name} = ${JSON.stringify(value)}`] as const,
-        );
   const lines: (readonly [string, string])[] = [
     ['project', `${manifest.project} version ${manifest.version}`],
     ['manifest', `sha256:${digest}`],
     ['task', subject.task],
     ['command', argv.map((word) => JSON.stringify(word)).join(' ')],
-    ...given,
+    ...Object.entries(inputs).map(
+      ([name, value]) => ['input', `${name} = ${JSON.stringify(value)}`] as const,
+    ),
     ...rest,
   ];
   output.note('To be approved:');
@@ -143,8 +139,5 @@ function warnOf(
   }
   if (verifiedKeys(readEnvelope(lock.bytes).value, [key]).length > 0) {
     output.warn(`${key.kid} also signed this manifest; where authors may not approve, it does not count`);
-  }
-  if (proposal.inputs === null) {
-    output.warn('the store keeps no inputs: to see what they are, give them again with --input and --');
   }
 }

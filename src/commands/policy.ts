@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import { type AxError, isAxError } from '../errors.ts';
-import { type Guard, guardName } from '../manifest/guards/guard.ts';
+import { guardName } from '../manifest/guards/guard.ts';
 import { visible, visibleBlock } from '../output/escape.ts';
 import { errorShape } from '../output/output.ts';
 import type { Style } from '../output/style.ts';
@@ -17,7 +17,10 @@ import { parseRequest, type RunOptions } from './run-request.ts';
 import { openSession, type Session, withStoreIfAny } from './session.ts';
 import { withIsolate } from './with-isolate.ts';
 
-export type PolicyOptions = Pick<RunOptions, 'json' | 'store' | 'home' | 'color' | 'verbose' | 'input' | 'approval'>;
+export type PolicyOptions = Pick<
+  RunOptions,
+  'json' | 'store' | 'home' | 'color' | 'verbose' | 'input' | 'approval'
+>;
 
 interface Asked {
   readonly tasks: readonly string[];
@@ -62,7 +65,12 @@ async function checksOf(edge: PolicyEdge, task: string): Promise<Check[]> {
 function report({ output }: Session, checks: readonly Check[]): number {
   const { style } = output;
   for (const { name, detail, error } of checks) {
-    const mark = error === null ? style.green('pass ') : error.code === 'GUARD_DEFERRED' ? style.yellow('defer') : style.red('fail ');
+    const mark =
+      error === null
+        ? style.green('pass ')
+        : error.code === 'GUARD_DEFERRED'
+          ? style.yellow('defer')
+          : style.red('fail ');
     output.line(`${mark}  ${visible(name)}: ${visibleBlock(detail)}`);
     if (error?.hint !== undefined) output.line(`       ${style.cyan('hint')}: ${visible(error.hint)}`);
   }
@@ -82,7 +90,11 @@ function report({ output }: Session, checks: readonly Check[]): number {
 }
 
 /** `ax policy explain`: what each guard of one task says now and why, and what it looked at. */
-export async function explainCommand(context: Context, asked: Asked, options: PolicyOptions): Promise<number> {
+export async function explainCommand(
+  context: Context,
+  asked: Asked,
+  options: PolicyOptions,
+): Promise<number> {
   const session = await openSession(context, options);
   return withPolicy(session, asked, options, async (edge) => {
     const [task = ''] = asked.tasks;
@@ -116,7 +128,9 @@ function explain(
     output.line('');
     output.line(`${mark(word, style)}  ${style.bold(guard)}${from === 'policy' ? ' (of the policy)' : ''}`);
     output.line(`       ${visible(JSON.stringify(config))}`);
-    output.line(`       ${visible(reason)}${retryAfterSeconds === undefined ? '' : `; ask again in ${retryAfterSeconds} s`}`);
+    output.line(
+      `       ${visible(reason)}${retryAfterSeconds === undefined ? '' : `; ask again in ${retryAfterSeconds} s`}`,
+    );
   }
   if (output.verbose) output.note(`ax: what they looked at: ${visible(JSON.stringify(snapshot))}`);
   output.document({

@@ -2,12 +2,12 @@ import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { guardsOf } from '../manifest/guards/guard.ts';
 import { recordStart } from '../store/starts.ts';
 import { recordSubmission } from '../store/submissions.ts';
+import type { LiveRun } from './dispatcher.ts';
 import { collectSnapshot } from './guards/collect.ts';
 import { askGuards, type Decision, decideSigned, recordDecision, signAnswers } from './guards/gate.ts';
 import type { GuardSnapshot } from './guards/snapshot.ts';
 import { pass } from './guards/verdict.ts';
 import type { Invocation } from './invocation.ts';
-import type { LiveRun } from './dispatcher.ts';
 import type { Plan } from './plan.ts';
 
 export interface GuardCheck {

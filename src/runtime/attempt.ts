@@ -222,7 +222,11 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     }
     if (forced) return turnBack('stopped', 'executor', canceledEnd());
     if (verdict.verdict !== 'pass') {
-      return turnBack(`guard:${verdict.verdict}`, 'guard-host', blocked(plan, `${verdict.reason} (asked again right before the start)`));
+      return turnBack(
+        `guard:${verdict.verdict}`,
+        'guard-host',
+        blocked(plan, `${verdict.reason} (asked again right before the start)`),
+      );
     }
     const command = digestAll();
     return 'outcome' in command ? turnBack('dependency-changed', 'executor', command) : command;
@@ -247,7 +251,12 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
     }
     const until = context.now() + deferral.retryAfterMs;
     void report({ type: 'waiting', runId: run.id, task: plan.taskId, reason: deferral.reason, until });
-    const released = await hold(context, { until, deadline, others: request.turns.release(), stopped: stopped.promise });
+    const released = await hold(context, {
+      until,
+      deadline,
+      others: request.turns.release(),
+      stopped: stopped.promise,
+    });
     if (released === 'alone') return deferred(plan, deferral);
     const goesOn = released === 'again' && (await ownTurn());
     if (canceled !== undefined || forced) return canceledEnd();

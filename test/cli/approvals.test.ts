@@ -71,7 +71,6 @@ async function waits({ rig, deploy }: Team, approvals: readonly string[], reason
   return ran.stderr;
 }
 
-
 test('two approvals by distinct trusted keys let it start; their keys are in the receipt’s reasons', async () => {
   const us = await team();
   const approvals = [await us.approve(1), await us.approve(3)];
@@ -168,7 +167,18 @@ test('a run that was deferred goes on with ax retry once it is approved', async 
   const [{ runId }] = JSON.parse((await us.rig.ax('runs', '--json')).stdout).runs;
   const files = [1, 2].map((person) => ({ person, file: `run-${person}.json` }));
   for (const { person, file } of files) {
-    await must(us.rig, 'approve', runId, '--yes', '--output', file, '--home', us.homes[person] ?? '', '--store', join(us.rig.project, '.ax'));
+    await must(
+      us.rig,
+      'approve',
+      runId,
+      '--yes',
+      '--output',
+      file,
+      '--home',
+      us.homes[person] ?? '',
+      '--store',
+      join(us.rig.project, '.ax'),
+    );
   }
   const again = await us.rig.ax('retry', runId, ...files.flatMap(({ file }) => ['--approval', file]));
   expect(again.exitCode).toBe(0);

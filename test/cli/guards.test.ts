@@ -62,7 +62,9 @@ test('one guard that fails refuses the task; all of them are asked and recorded'
   await signGuarded(rig, [NEVER, ALWAYS, 'approvals: {threshold: 1}']);
   const ran = await rig.ax('run', 'start');
   expect(ran.exitCode).toBe(77);
-  expect(ran.stderr).toContain('error[GUARD_BLOCKED]: task start: blocked by its guards: actor: expected one of');
+  expect(ran.stderr).toContain(
+    'error[GUARD_BLOCKED]: task start: blocked by its guards: actor: expected one of',
+  );
   expect(ran.stderr).toContain('hint: ax policy explain start');
   expect(rig.has('started')).toBe(false);
   expect(await evaluations(rig)).toMatchObject([
@@ -123,7 +125,9 @@ test('with --wait it waits until there is room, and says so', async () => {
   expect((await rig.ax('run', 'start')).exitCode).toBe(0);
   const ran = await rig.ax('run', 'start', '--wait');
   expect(ran.exitCode).toBe(0);
-  expect(ran.stderr).toMatch(/ax: start waits: rateLimit: 1 start in 2s, at most 1; room at .*asked again at/);
+  expect(ran.stderr).toMatch(
+    /ax: start waits: rateLimit: 1 start in 2s, at most 1; room at .*asked again at/,
+  );
   const moves = await audit<{ from: string; to: string }>(rig, 'run.transition');
   expect(moves.map(({ from, to }) => `${from} ${to}`)).toContain('WAITING_ON_DEP PREPARING');
 });
@@ -133,7 +137,9 @@ test('--wait=DURATION is the most that it waits: then the machine is told of the
   await signGuarded(rig, ['approvals: {threshold: 1}']);
   const ran = await rig.ax('run', 'start', '--wait=100ms');
   expect(ran.exitCode).toBe(124);
-  expect(ran.stderr).toContain('error[TIMED_OUT]: task start: waited 100ms for its guards: approvals: 0 of 1');
+  expect(ran.stderr).toContain(
+    'error[TIMED_OUT]: task start: waited 100ms for its guards: approvals: 0 of 1',
+  );
   expect(rig.has('started')).toBe(false);
   expect(await newestRun(rig)).toMatchObject({ state: 'FAILED', outcome: 'timed-out' });
   const moves = await audit<{ event: string; from: string; to: string }>(rig, 'run.transition');
@@ -246,12 +252,18 @@ test('a script that changes its mind is refused before the start, and its retrie
 test.each([
   ['loops', 'export default () => { for (;;); };'],
   ['throws', 'export default () => { throw new Error("no"); };'],
-  ['allocates without end', 'export default () => { const a = []; for (;;) a.push("x".repeat(1e6) + a.length); };'],
+  [
+    'allocates without end',
+    'export default () => { const a = []; for (;;) a.push("x".repeat(1e6) + a.length); };',
+  ],
   ['returns "true"', 'export default () => "true";'],
   ['returns 1', 'export default () => 1;'],
   ['returns a promise', 'export default async () => ({ verdict: "pass", reason: "" });'],
   ['returns another object', 'export default () => ({ ok: true });'],
-  ['returns two answers', 'export default () => [{ verdict: "pass", reason: "" }, { verdict: "pass", reason: "" }];'],
+  [
+    'returns two answers',
+    'export default () => [{ verdict: "pass", reason: "" }, { verdict: "pass", reason: "" }];',
+  ],
   ['reaches for process', 'export default () => ({ verdict: process.pid ? "pass" : "pass", reason: "" });'],
   ['reaches for fetch', 'export default () => (fetch("http://127.0.0.1"), { verdict: "pass", reason: "" });'],
   ['reaches for timers', 'export default () => (setTimeout(() => {}, 1), { verdict: "pass", reason: "" });'],
@@ -312,10 +324,7 @@ test('moderation: a repeat of a recent run is refused, an honest variation is no
 
 test('a declared secret that a script repeats is masked wherever its reason is kept or shown', async () => {
   const rig = await createRig();
-  rig.write(
-    'leak.js',
-    'export default ({ env }) => ({ verdict: "fail", reason: `saw ${env.TOKEN}` });',
-  );
+  rig.write('leak.js', 'export default ({ env }) => ({ verdict: "fail", reason: `saw ${env.TOKEN}` });');
   await rig.sign(`
     start: {run: [touch, started], secrets: [TOKEN], guards: [{env: {TOKEN: {pattern: ".*"}}}, {script: leak.js}]}`);
   const ran = await rig.axWith({ env: { TOKEN: 'canary-4711-x9' } }, 'run', 'start', '--json');
@@ -330,7 +339,9 @@ test('what is wrong with a guard is said with line and column, and nothing is si
   rig.manifest('start:\n  run: [touch, started]\n  guards:\n    - rateLimt: {max: 1, per: 1h}');
   const signed = await rig.ax('sign');
   expect(signed.exitCode).toBe(65);
-  expect(signed.stderr).toMatch(/ax\.yaml:\d+:\d+: tasks\.start\.guards\.0: expected one guard, of changeWindow/);
+  expect(signed.stderr).toMatch(
+    /ax\.yaml:\d+:\d+: tasks\.start\.guards\.0: expected one guard, of changeWindow/,
+  );
   expect(rig.has('ax.lock')).toBe(false);
 });
 

@@ -35,6 +35,19 @@ describe('ax run --json', () => {
     for (const line of all) if (line.type !== 'result') expect(line).toMatchObject({ runId, task: 'hello' });
   });
 
+  it('has a line for a wait, and the seconds to wait where nobody does', async () => {
+    const rig = await createRig();
+    await rig.sign('late: { run: ["true"], guards: [{ approvals: { threshold: 1 } }] }');
+    const { exitCode, stdout } = await rig.ax('run', 'late', '--json');
+    expect(exitCode).toBe(75);
+    expect(stream(stdout).slice(-3).map(brief)).toEqual([
+      'DependenciesReady PREPARING WAITING_ON_DEP',
+      'waiting late',
+      'result deferred 75',
+    ]);
+    expect(result(stdout)).toMatchObject({ error: { code: 'GUARD_DEFERRED' }, retryAfterSeconds: 10 });
+  });
+
   it('tells a failing task from ax itself: the outcome, and no error of ax', async () => {
     const rig = await createRig();
     await rig.sign('fails: { shell: echo oops >&2; exit 65 }');
@@ -238,6 +251,8 @@ function brief(line: RunLine): string {
       return `${line.event} ${line.fromState} ${line.toState}`;
     case 'output':
       return `${line.stream} ${JSON.stringify(line.text)}`;
+    case 'waiting':
+      return `waiting ${line.task}`;
     case 'result':
       return `result ${line.outcome} ${line.exitCode}`;
   }

@@ -61,7 +61,13 @@ async function everyGuard(): Promise<Rig> {
 test('ax policy explain says of every guard what it would answer and why, and does nothing', async () => {
   const rig = await everyGuard();
   const before = snapshot(rig);
-  const { exitCode, stdout } = await rig.axWith({ env: { STAGE: 'prod' } }, 'policy', 'explain', 'deploy', '--json');
+  const { exitCode, stdout } = await rig.axWith(
+    { env: { STAGE: 'prod' } },
+    'policy',
+    'explain',
+    'deploy',
+    '--json',
+  );
   expect(exitCode).toBe(0);
   const explained = document(policyExplainShape, stdout);
   expect(explained).toMatchObject({ task: 'deploy', verdict: 'defer', retryAfterSeconds: 10 });
@@ -79,7 +85,9 @@ test('ax policy explain says of every guard what it would answer and why, and do
   });
   expect(rig.has('started')).toBe(false);
   // No store was made, and but for the version seen nothing in the home.
-  const after = Object.keys(snapshot(rig)).filter((name) => !(name in before) && !name.includes('/versions/'));
+  const after = Object.keys(snapshot(rig)).filter(
+    (name) => !(name in before) && !name.includes('/versions/'),
+  );
   expect(after).toEqual([]);
 });
 
@@ -87,8 +95,12 @@ test('ax policy explain for people: settings, answer and reason of each', async 
   const rig = await everyGuard();
   const { stdout } = await rig.ax('policy', 'explain', 'deploy');
   expect(stdout).toContain('deploy: its guards would refuse it now\n');
-  expect(stdout).toContain('pass   branch\n       {"allow":["main","release/*"]}\n       branch "main" is allowed by main\n');
-  expect(stdout).toContain('fail   env\n       {"STAGE":{"pattern":"prod|test"}}\n       STAGE: expected a match of');
+  expect(stdout).toContain(
+    'pass   branch\n       {"allow":["main","release/*"]}\n       branch "main" is allowed by main\n',
+  );
+  expect(stdout).toContain(
+    'fail   env\n       {"STAGE":{"pattern":"prod|test"}}\n       STAGE: expected a match of',
+  );
   expect(stdout).toContain('; ask again in 10 s\n');
 });
 

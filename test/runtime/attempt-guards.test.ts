@@ -36,7 +36,13 @@ function nextMonday(from: number): number {
   return MONDAY + Math.ceil((from - MONDAY) / week) * week;
 }
 
-function usage({ database, context }: { database: Parameters<typeof usageOf>[0]; context: { now(): number } }) {
+function usage({
+  database,
+  context,
+}: {
+  database: Parameters<typeof usageOf>[0];
+  context: { now(): number };
+}) {
   return usageOf(database, {
     project: 'acme/web',
     task: 'deploy',

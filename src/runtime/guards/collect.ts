@@ -3,9 +3,9 @@ import type { DependencyFinding, DependencyRoots } from '../../manifest/dependen
 import { type Guard, isBuiltin } from '../../manifest/guards/guard.ts';
 import type { VerifiedManifest } from '../../manifest/verify.ts';
 import { parseDuration } from '../../security/duration.ts';
+import type { TextKey } from '../../security/seal-text.ts';
 import type { Database } from '../../store/database.ts';
 import { usageOf } from '../../store/starts.ts';
-import type { TextKey } from '../../security/seal-text.ts';
 import { recentSubmissions } from '../../store/submissions.ts';
 import type { Isolate } from '../isolate/isolate.ts';
 import type { Plan } from '../plan.ts';
@@ -28,7 +28,10 @@ export interface GuardSources {
 }
 
 /** What guards are asked about: a plan, or as much of one as there is before it may run. */
-export type GuardedTask = Pick<Plan, 'taskId' | 'task' | 'argv' | 'inputs' | 'inputsSha256' | 'pinned' | 'secrets'>;
+export type GuardedTask = Pick<
+  Plan,
+  'taskId' | 'task' | 'argv' | 'inputs' | 'inputsSha256' | 'pinned' | 'secrets'
+>;
 
 export interface SnapshotEdge {
   readonly context: Context;
@@ -96,7 +99,11 @@ export async function collectSnapshot(
       now,
       keysOf: sources.submissionKeys,
     }),
-    dependencies: findings.map(({ pinned, problem }) => ({ path: pinned.path, ok: problem === null, problem })),
+    dependencies: findings.map(({ pinned, problem }) => ({
+      path: pinned.path,
+      ok: problem === null,
+      problem,
+    })),
     needs,
   });
 }

@@ -145,4 +145,3 @@ export function recordDecision(
     if (verdict.verdict === 'fail') countTowardsAlert(database, 'guard-blocks', { now, actor, runId });
   });
 }
-
