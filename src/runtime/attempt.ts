@@ -63,7 +63,7 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
 
   return {
     run,
-    confirmWithinMs: row.cancelPolicy.confirmWithinMs,
+    cancelPolicy: row.cancelPolicy,
     result: drive().catch((error: unknown) => {
       throw unrecorded(error, run.state, plan);
     }),

@@ -3,7 +3,7 @@ import type { AxError } from '../errors.ts';
 import type { DependencyRoots } from '../manifest/dependencies.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import type { Database } from '../store/database.ts';
-import type { OutcomeName, Supervisor } from '../store/runs.ts';
+import type { CancelPolicy, OutcomeName, Supervisor } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import type { OutputStream } from './executor.ts';
@@ -71,8 +71,8 @@ export interface CancelOrder {
 
 export interface Attempt {
   readonly run: LiveRun;
-  /** How long the confirmation of a cancel request is good for. */
-  readonly confirmWithinMs: number;
+  /** As it was signed. */
+  readonly cancelPolicy: CancelPolicy;
   readonly result: Promise<AttemptResult>;
   /** Gives the CancelRequest to the machine; true when that is what ends the run. */
   cancel(order: CancelOrder): boolean;

@@ -1,6 +1,7 @@
 import { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
+import { dropTokens } from '../store/cancel-tokens.ts';
 import { loadRun, type Run, reopenRun } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
 import { dependencyRecord, manifestRecord } from './finish.ts';
@@ -58,7 +59,11 @@ function openNew(invocation: Invocation, plan: Plan): string {
 
 function reopen({ context, database, supervisor, channel }: Invocation, run: Run): string {
   const sessionKey = Buffer.from(context.randomBytes(32));
-  if (reopenRun(database, run, { supervisor, channel, sessionKey })) return run.id;
+  if (reopenRun(database, run, { supervisor, channel, sessionKey })) {
+    // Who confirmed the end of the attempt before has not been asked about this one.
+    dropTokens(database, run.id);
+    return run.id;
+  }
   throw new AxError('EVENT_REJECTED', `run ${run.id}: another retry came first`, {
     hint: `ax status ${run.id}`,
   });
