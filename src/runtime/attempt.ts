@@ -18,6 +18,7 @@ import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import { inRollbackQueue } from './rollback.ts';
 import { type ExecutionFacts, NOTHING_EXECUTED } from './statement.ts';
+import { tellTrace } from './trace.ts';
 
 const CLEAR: MachineContext = {
   dependenciesReady: true,
@@ -50,8 +51,8 @@ export interface AttemptRequest {
  */
 export function startAttempt(invocation: Invocation, request: AttemptRequest): Attempt {
   const { context, report, database } = invocation;
-  const { plan } = request;
   const { row, live: run } = openLiveRun(invocation, request);
+  const plan = tellTrace(request.plan, { ...run, flags: invocation.trace.flags });
   const stopped = Promise.withResolvers<void>();
   let { attempt } = row;
   let startedAt = context.now();

@@ -8,6 +8,7 @@ import type { LiveRun } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import type { OutputStream } from './executor.ts';
 import type { EvidenceKeys } from './receipt.ts';
+import type { Trace } from './trace.ts';
 
 /** What all attempts of one invocation share. */
 export interface Invocation {
@@ -16,7 +17,7 @@ export interface Invocation {
   readonly verified: VerifiedManifest;
   readonly keys: EvidenceKeys;
   readonly roots: DependencyRoots;
-  readonly traceId: string;
+  readonly trace: Trace;
   readonly supervisor: Supervisor;
   /** Path of the socket on which cancel requests arrive. */
   readonly channel: string | null;
