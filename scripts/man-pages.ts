@@ -197,11 +197,17 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
     'GITHUB_ACTIONS, TF_BUILD, TEAMCITY_VERSION',
     'Where one of them is set, lines of output that the CI system would take for a command are made harmless.',
   ],
+  [
+    'TRACEPARENT',
+    'The W3C trace context that ax was started in: its runs are part of that trace. Ignored where it is malformed, ' +
+      'which --verbose tells.',
+  ],
   ['AX_DEBUG', 'When 1, a defect in ax is shown with where it happened.'],
 ];
 
 const TASK_ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['PATH', 'That of ax, without relative entries, unless the task sets its own.'],
+  ['TRACEPARENT', 'The trace and span of the run, where the task has it in passEnv.'],
   ['AX_RUN_ID', 'The id of the run; ax finds what the task started by it.'],
   ['AX_INPUT_NAME', 'The value of each parameter, the name in upper case.'],
 ];

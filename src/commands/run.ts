@@ -4,13 +4,14 @@ import { loadTrust } from '../manifest/trust-file.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { describeError } from '../output/output.ts';
-import { createTraceId } from '../runtime/events.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { RUN_MARK } from '../runtime/process-tree.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { recordRefusal } from '../runtime/refusal.ts';
 import { type RunResult, superviseRun } from '../runtime/supervisor.ts';
 import { ownIdentity } from '../runtime/supervisor-identity.ts';
+import { beginTrace, joinTrace, type Trace } from '../runtime/trace.ts';
+import { TRACEPARENT } from '../runtime/traceparent.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Database } from '../store/database.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
@@ -156,9 +157,20 @@ async function execute(
   return result.exitCode;
 }
 
-function invocationOf({ context }: Session, database: Database, keys: EvidenceKeys) {
-  const supervisor = ownIdentity(context);
-  return { context, database, keys, traceId: createTraceId(context.randomBytes), supervisor };
+function invocationOf(session: Session, database: Database, keys: EvidenceKeys) {
+  const { context } = session;
+  return { context, database, keys, trace: traceOf(session), supervisor: ownIdentity(context) };
+}
+
+/** Who started ax may have a trace that these runs are part of. */
+function traceOf({ context, output }: Session): Trace {
+  const inbound = context.env[TRACEPARENT] ?? '';
+  const joined = joinTrace(inbound);
+  if (joined === null && inbound !== '' && output.verbose) {
+    const found = visible(JSON.stringify(inbound.slice(0, 64)));
+    output.note(`ax: ${TRACEPARENT} is ignored: expected a W3C traceparent, found ${found}`);
+  }
+  return joined ?? beginTrace(context.randomBytes);
 }
 
 /** Records the refusal of each task that was asked for, and says why. */

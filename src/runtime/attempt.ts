@@ -33,6 +33,7 @@ import type { Plan } from './plan.ts';
 import { digestArtifacts } from './products.ts';
 import { inRollbackQueue } from './rollback.ts';
 import { type ExecutionFacts, NOTHING_EXECUTED } from './statement.ts';
+import { tellTrace } from './trace.ts';
 
 const CLEAR: MachineContext = {
   dependenciesReady: true,
@@ -74,8 +75,8 @@ export interface Turns {
  */
 export function startAttempt(invocation: Invocation, request: AttemptRequest): Attempt {
   const { context, report, database } = invocation;
-  const { plan } = request;
   const { row, live: run } = openLiveRun(invocation, request);
+  const plan = tellTrace(request.plan, { ...run, flags: invocation.trace.flags });
   const stopped = Promise.withResolvers<void>();
   let { attempt } = row;
   let startedAt = context.now();
@@ -89,7 +90,7 @@ export function startAttempt(invocation: Invocation, request: AttemptRequest): A
 
   return {
     run,
-    confirmWithinMs: row.cancelPolicy.confirmWithinMs,
+    cancelPolicy: row.cancelPolicy,
     result: drive().catch((error: unknown) => {
       throw unrecorded(error, run.state, plan);
     }),

@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import * as z from 'zod/mini';
-import type { Actor } from '../context.ts';
 import { decodeBase64url, encodeBase64url } from '../security/base64.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { equalBytes } from '../security/digest.ts';
@@ -19,7 +18,6 @@ export function isTokenShaped(text: string): boolean {
 
 const messageSchema = z.strictObject({
   runId: z.string().check(z.refine(isUlid)),
-  requester: z.strictObject({ uid: z.int(), name: z.string().check(z.maxLength(256)) }),
   token: z.nullable(z.string().check(z.regex(TOKEN))),
   at: z.int(),
   mac: z.string(),
@@ -31,6 +29,7 @@ const replySchema = z.union([
   z.strictObject({ outcome: z.literal('canceled') }),
   z.strictObject({ outcome: z.literal('confirmation-required'), token: z.string(), expiresAt: z.int() }),
   z.strictObject({ outcome: z.literal('token-invalid') }),
+  z.strictObject({ outcome: z.literal('rate-limited'), retryAfterSeconds: z.int().check(z.positive()) }),
   z.strictObject({ outcome: z.literal('not-running') }),
 ]);
 
@@ -39,13 +38,12 @@ export type CancelReply = z.infer<typeof replySchema>;
 /** How old a message may be, either way (spec: formats, "Events"). */
 const WINDOW_MS = 30_000;
 
-/** A cancel request under the run's session key, which only who can read the store knows. */
-export function encodeCancel(
-  request: { runId: string; requester: Actor; token: string | null; at: number },
-  sessionKey: Uint8Array,
-): string {
-  const content = { ...request, requester: { uid: request.requester.uid, name: request.requester.name } };
-  return JSON.stringify({ ...content, mac: encodeBase64url(mac(content, sessionKey)) });
+/**
+ * A cancel request under the run's session key, which only who can read the store knows. It does not say whose
+ * it is: that is what the operating system says, not the message.
+ */
+export function encodeCancel(request: Omit<CancelMessage, 'mac'>, sessionKey: Uint8Array): string {
+  return JSON.stringify({ ...request, mac: encodeBase64url(mac(request, sessionKey)) });
 }
 
 /** The message, when it is well formed; whether it is authentic is yet to be seen. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { isAbsolute, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { sha256Hex } from '../security/digest.ts';
@@ -14,6 +15,8 @@ import { ensurePrivateDirectory, isErrno, throwIo } from '../store/files.ts';
 const MAX_LINE_BYTES = 8 * 1024;
 const TIMEOUT_MS = 5_000;
 const MAX_CONNECTIONS = 32;
+/** After each answer, before the next: at most a hundred in a second, however many ask. */
+const PAUSE_MS = 10;
 /** sun_path is 104 bytes on macOS and 108 on Linux, the closing NUL included. */
 const MAX_PATH_BYTES = 103;
 
@@ -22,22 +25,34 @@ export interface Channel {
   close(): void;
 }
 
-/** Listens; `answer` gets each line and gives the line to send back. @throws IO, KEY_PERMISSIONS */
-export async function openChannel(
-  context: Context,
-  answer: (line: string) => Promise<string>,
-): Promise<Channel> {
+/**
+ * Listens; `answer` gets each line and gives the line to send back. Lines are answered one at a time with a pause
+ * between them, at most 32 wait, and no connection lives longer than its answer: a flood keeps others from being
+ * heard and the run from nothing. When others than the owner could enter the folder, nobody is heard: then it
+ * would not be known who speaks.
+ *
+ * @throws IO, KEY_PERMISSIONS
+ */
+export async function openChannel(context: Context, answer: (line: string) => string): Promise<Channel> {
   const directory = runtimeDirectory(context);
-  ensurePrivateDirectory(directory, context.actor.uid);
+  const ensureOwn = () => ensurePrivateDirectory(directory, context.actor.uid);
+  ensureOwn();
   removeAbandoned(directory, hostMark(context));
   const unique = Buffer.from(context.randomBytes(6)).toString('hex');
   const path = join(directory, `${hostMark(context)}-${context.pid}-${unique}.sock`);
+  const inTurn = createQueue((line: string) => {
+    ensureOwn();
+    return answer(line);
+  });
   const server = createServer((socket) => {
     // Nor does a client that says nothing keep ax from ending.
     socket.unref();
     readLine(socket)
-      .then(answer)
-      .then((reply) => socket.end(`${reply}\n`))
+      .then(inTurn.push)
+      .then((reply) => {
+        socket.write(`${reply}\n`);
+        socket.destroySoon();
+      })
       .catch(() => socket.destroy());
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -51,11 +66,35 @@ export async function openChannel(
     path,
     close() {
       server.close();
+      inTurn.close();
       try {
         rmSync(path, { force: true });
       } catch {
         // What stays behind is a name at which nobody answers; the run has ended all the same.
       }
+    },
+  };
+}
+
+/** Does one piece of work at a time, and refuses more than may wait; nothing any more once it is closed. */
+function createQueue(work: (line: string) => string) {
+  let turn: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  let closed = false;
+  return {
+    async push(line: string): Promise<string> {
+      if (waiting === MAX_CONNECTIONS) throw new Error('too many wait');
+      waiting += 1;
+      const answered = turn.then(() => {
+        waiting -= 1;
+        if (closed) throw new Error('closed');
+        return work(line);
+      });
+      turn = answered.catch(() => {}).then(() => delay(PAUSE_MS, undefined, { ref: false }));
+      return answered;
+    },
+    close() {
+      closed = true;
     },
   };
 }
@@ -114,18 +153,26 @@ function runtimeDirectory(context: Context): string {
   return candidates.find(fits) ?? join('/tmp', own);
 }
 
+/** The first line, if it comes whole within the time and size for one; nothing after it is read. */
 function readLine(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    socket.setEncoding('utf8');
-    socket.setTimeout(TIMEOUT_MS, () => reject(new Error('no answer in time')));
-    socket.on('error', reject);
-    socket.on('close', () => reject(new Error('closed before a whole line')));
-    socket.on('data', (chunk: string) => {
+    // Over all of it: a client that sends a byte now and then would else keep its place for hours.
+    const deadline = setTimeout(() => end(() => reject(new Error('no line in time'))), TIMEOUT_MS).unref();
+    const end = (settle: () => void): void => {
+      clearTimeout(deadline);
+      socket.off('data', take).pause();
+      settle();
+    };
+    const take = (chunk: string): void => {
       text += chunk;
-      const end = text.indexOf('\n');
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > MAX_LINE_BYTES) reject(new Error('line too long'));
-    });
+      const length = text.indexOf('\n');
+      if (text.length > MAX_LINE_BYTES) end(() => reject(new Error('line too long')));
+      else if (length >= 0) end(() => resolve(text.slice(0, length)));
+    };
+    socket.setEncoding('utf8');
+    socket.on('data', take);
+    socket.on('error', (error) => end(() => reject(error)));
+    socket.on('close', () => end(() => reject(new Error('closed before a whole line'))));
   });
 }

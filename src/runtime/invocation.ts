@@ -3,12 +3,13 @@ import type { AxError } from '../errors.ts';
 import type { DependencyRoots } from '../manifest/dependencies.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import type { Database } from '../store/database.ts';
-import type { OutcomeName, Supervisor } from '../store/runs.ts';
+import type { CancelPolicy, OutcomeName, Supervisor } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
 import type { EventSource } from './events.ts';
 import type { OutputStream } from './executor.ts';
 import type { GuardSources } from './guards/collect.ts';
 import type { EvidenceKeys } from './receipt.ts';
+import type { Trace } from './trace.ts';
 
 /** What all attempts of one invocation share. */
 export interface Invocation {
@@ -17,7 +18,7 @@ export interface Invocation {
   readonly verified: VerifiedManifest;
   readonly keys: EvidenceKeys;
   readonly roots: DependencyRoots;
-  readonly traceId: string;
+  readonly trace: Trace;
   readonly supervisor: Supervisor;
   readonly guarding: GuardSources;
   /** Path of the socket on which cancel requests arrive. */
@@ -82,8 +83,8 @@ export interface CancelOrder {
 
 export interface Attempt {
   readonly run: LiveRun;
-  /** How long the confirmation of a cancel request is good for. */
-  readonly confirmWithinMs: number;
+  /** As it was signed. */
+  readonly cancelPolicy: CancelPolicy;
   readonly result: Promise<AttemptResult>;
   /** Gives the CancelRequest to the machine; true when that is what ends the run. */
   cancel(order: CancelOrder): boolean;

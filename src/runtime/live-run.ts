@@ -1,8 +1,10 @@
 import { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
+import { dropTokens } from '../store/cancel-tokens.ts';
 import { loadRun, type Run, reopenRun } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
+import { createSpanId } from './events.ts';
 import { dependencyRecord, manifestRecord } from './finish.ts';
 import type { Invocation } from './invocation.ts';
 import type { State } from './machine.ts';
@@ -56,9 +58,17 @@ function openNew(invocation: Invocation, plan: Plan): string {
   return id;
 }
 
-function reopen({ context, database, supervisor, channel }: Invocation, run: Run): string {
+function reopen({ context, database, supervisor, channel, trace }: Invocation, run: Run): string {
   const sessionKey = Buffer.from(context.randomBytes(32));
-  if (reopenRun(database, run, { supervisor, channel, sessionKey })) return run.id;
+  const { traceId, parentSpanId } = trace;
+  // It goes on in the trace it began in, unless this retry was started in one.
+  const joined =
+    parentSpanId === null ? run : { traceId, parentSpanId, spanId: createSpanId(context.randomBytes) };
+  if (reopenRun(database, run, { supervisor, channel, sessionKey, trace: joined })) {
+    // Who confirmed the end of the attempt before has not been asked about this one.
+    dropTokens(database, run.id);
+    return run.id;
+  }
   throw new AxError('EVENT_REJECTED', `run ${run.id}: another retry came first`, {
     hint: `ax status ${run.id}`,
   });

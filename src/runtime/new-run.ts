@@ -5,11 +5,12 @@ import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import { type CancelPolicy, insertRun, type NewRun, type Supervisor } from '../store/runs.ts';
 import { createSpanId } from './events.ts';
+import type { Trace } from './trace.ts';
 
 export interface RunOrigin {
   readonly context: Context;
   readonly database: Database;
-  readonly traceId: string;
+  readonly trace: Trace;
   readonly supervisor: Supervisor;
   readonly channel: string | null;
 }
@@ -33,8 +34,9 @@ export function openRun(
   const now = context.now();
   const run: NewRun = {
     id: createUlid(now, context.randomBytes),
-    traceId: origin.traceId,
+    traceId: origin.trace.traceId,
     spanId: createSpanId(context.randomBytes),
+    parentSpanId: origin.trace.parentSpanId,
     project: about.project,
     task: about.task,
     attempt: 1,

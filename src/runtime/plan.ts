@@ -10,6 +10,7 @@ import type { VerifiedManifest } from '../manifest/verify.ts';
 import { sha256Canonical } from '../security/canonical.ts';
 import { parseDuration } from '../security/duration.ts';
 import type { Secret } from '../security/mask.ts';
+import { TRACEPARENT } from './traceparent.ts';
 
 /** Everything that is needed to run one task, worked out from verified bytes. */
 export interface Plan {
@@ -154,7 +155,8 @@ function environmentOf(
   const env: Record<string, string> = Object.create(null);
   env.PATH = absoluteEntries(from.roots.environment.PATH ?? '').join(':');
   for (const name of task.passEnv ?? []) {
-    const value = from.roots.environment[name];
+    // Of this one the task gets the run's own, which there is none of yet.
+    const value = name === TRACEPARENT ? '' : from.roots.environment[name];
     if (value !== undefined) env[name] = value;
   }
   for (const [name, value] of Object.entries(task.env ?? {})) env[name] = value;

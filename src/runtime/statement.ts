@@ -101,6 +101,7 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
     host: facts.host,
     traceId: facts.run.traceId,
     spanId: facts.run.spanId,
+    parentSpanId: facts.run.parentSpanId,
     startedAt: time(facts.startedAt),
     finishedAt: time(facts.finishedAt),
     durationMs: facts.durationMs,

@@ -6,7 +6,7 @@ import { appendAudit } from '../store/audit.ts';
 import type { OutcomeName, Run } from '../store/runs.ts';
 import { requireSpace } from '../store/space.ts';
 import { startAttempt } from './attempt.ts';
-import { answerCancel } from './cancel.ts';
+import { answerCancel } from './cancel-answer.ts';
 import { openChannel } from './channel.ts';
 import type { Attempt, AttemptResult, Invocation } from './invocation.ts';
 import type { Plan } from './plan.ts';
@@ -56,7 +56,7 @@ export async function superviseRun(
   const { context, database } = base;
   requireSpace(database.directory);
   const attempts = new Map<string, Attempt>();
-  const channel = await openChannel(context, async (line) => answerCancel(base, line, attempts));
+  const channel = await openChannel(context, (line) => answerCancel(base, line, attempts));
   const invocation: Invocation = { ...base, channel: channel.path };
   let stopping: StopSignal | undefined;
   let broken: unknown;

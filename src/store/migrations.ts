@@ -112,4 +112,5 @@ export const MIGRATIONS: readonly string[] = [
     used_at      INTEGER
   ) STRICT, WITHOUT ROWID;
   `,
+  'ALTER TABLE runs ADD COLUMN parent_span_id TEXT',
 ];

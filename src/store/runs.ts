@@ -24,8 +24,10 @@ export interface CancelPolicy {
 export interface Run {
   readonly id: string;
   readonly traceId: string;
-  /** The span that this attempt is, in W3C trace context. */
+  /** The span that this run is, in W3C trace context. */
   readonly spanId: string;
+  /** The span that ax was started in; null where the trace began with ax. */
+  readonly parentSpanId: string | null;
   readonly project: string;
   readonly task: string;
   /** 1 for the first; a retry is the next attempt of the same run. */
@@ -65,14 +67,15 @@ export type NewRun = Omit<Run, 'seq' | 'finishedAt'>;
 export function insertRun(database: Database, run: NewRun): void {
   database
     .prepare(
-      `INSERT INTO runs (id, trace_id, span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256, inputs_sha256,
+      `INSERT INTO runs (id, trace_id, span_id, parent_span_id, project, task, attempt, manifest_digest, manifest_version, lock_sha256, inputs_sha256,
          actor, state, outcome, exit_code, started_at, supervisor_host, supervisor_pid, supervisor_start, channel, session_key, cancel_policy)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run.id,
       run.traceId,
       run.spanId,
+      run.parentSpanId,
       run.project,
       run.task,
       run.attempt,
@@ -117,16 +120,33 @@ export function advanceRun(
 export function reopenRun(
   database: Database,
   run: Run,
-  session: { supervisor: Supervisor; channel: string | null; sessionKey: Uint8Array },
+  session: {
+    supervisor: Supervisor;
+    channel: string | null;
+    sessionKey: Uint8Array;
+    trace: Pick<Run, 'traceId' | 'spanId' | 'parentSpanId'>;
+  },
 ): boolean {
-  const { supervisor, channel, sessionKey } = session;
+  const { supervisor, channel, sessionKey, trace } = session;
   const { changes } = database
     .prepare(
       `UPDATE runs SET outcome = NULL, exit_code = NULL, finished_at = NULL, attempt = attempt + 1,
-         supervisor_host = ?, supervisor_pid = ?, supervisor_start = ?, channel = ?, session_key = ?
+         supervisor_host = ?, supervisor_pid = ?, supervisor_start = ?, channel = ?, session_key = ?,
+         trace_id = ?, span_id = ?, parent_span_id = ?
        WHERE id = ? AND attempt = ? AND outcome IS NOT NULL`,
     )
-    .run(supervisor.host, supervisor.pid, supervisor.start, channel, sessionKey, run.id, run.attempt);
+    .run(
+      supervisor.host,
+      supervisor.pid,
+      supervisor.start,
+      channel,
+      sessionKey,
+      trace.traceId,
+      trace.spanId,
+      trace.parentSpanId,
+      run.id,
+      run.attempt,
+    );
   return changes === 1;
 }
 
@@ -212,6 +232,7 @@ function toRun(row: Record<string, unknown>): Run {
     id: String(row.id),
     traceId: String(row.trace_id),
     spanId: String(row.span_id),
+    parentSpanId: row.parent_span_id === null ? null : String(row.parent_span_id),
     project: String(row.project),
     task: String(row.task),
     attempt: Number(row.attempt),

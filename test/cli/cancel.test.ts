@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeCancel } from '../../src/runtime/cancel-protocol.ts';
@@ -37,6 +37,16 @@ const LEAVES_GRANDCHILD = `
 
 const ROLLBACK = ['touch', 'rolled-back'];
 
+/** A pause drawn evenly from twenty days is over before the test in one of a hundred thousand. */
+const NEVER = { backoff: '20d', maxBackoff: '20d' };
+
+/** What a task says while its supervisor is flooded. */
+const LINES = 2000;
+
+function waitFor(file: string): string {
+  return `while ! [ -e ${file} ]; do sleep 0.02; done`;
+}
+
 let rig: CrashRig;
 let started: Running[] = [];
 
@@ -52,15 +62,22 @@ beforeAll(async () => {
     stubborn: { run: node(IGNORES_SIGTERM), grace: '20d', rollback: ROLLBACK },
     'stubborn-for-a-while': { run: node(IGNORES_SIGTERM), grace: '300ms', rollback: ROLLBACK },
     deserted: { run: node(LEAVES_GRANDCHILD) },
+    // Each goes on until it is told.
+    fails: { shell: `echo up; ${waitFor('go')}; exit 1`, rollback: ['sh', '-c', waitFor('undo')] },
+    'tried-twice': { shell: `echo up; ${waitFor('go')}; exit 1`, retries: { max: 1, ...NEVER } },
+    talks: {
+      shell: `echo up; ${waitFor('go')}; i=0; while [ $i -lt ${LINES} ]; do echo "line $i"; i=$((i+1)); done`,
+    },
     'deserted-late': { run: node(`${LEAVES_GRANDCHILD}; setInterval(() => {}, 1000);`), grace: '10s' },
   });
 });
 
 beforeEach(() => {
   started = [];
-  for (const name of ['asked', 'rolled-back', 'pid']) rmSync(join(rig.project, name), { force: true });
-  // The count of requests is the store's, and every test begins with none.
-  withStore((sqlite) => sqlite.exec('DELETE FROM limit_uses; DELETE FROM audit'));
+  for (const name of ['asked', 'rolled-back', 'pid', 'go', 'undo'])
+    rmSync(join(rig.project, name), { force: true });
+  // The count of requests is the store's, and every test begins with none, and no token.
+  withStore((sqlite) => sqlite.exec('DELETE FROM limit_uses; DELETE FROM audit; DELETE FROM cancel_tokens'));
 });
 
 afterEach(async () => {
@@ -131,6 +148,58 @@ describe('the limit', () => {
     await expectDone(rig, ['audit', 'verify']);
   });
 
+  test('holds for a program that speaks to the socket itself, and it is the same count', async () => {
+    const { runId } = await startRun('forever');
+    const { channel, sessionKey } = secretsOf(runId);
+    const answers: { outcome: string; retryAfterSeconds?: number }[] = [];
+    for (let request = 0; request < 12; request++) {
+      const message = encodeCancel({ runId, token: null, at: Date.now() }, sessionKey);
+      answers.push(JSON.parse(await say(channel, `${message}\n`)));
+    }
+    const outcomes = [...Array(10).fill('confirmation-required'), 'rate-limited', 'rate-limited'];
+    expect(answers.map(({ outcome }) => outcome)).toEqual(outcomes);
+    expect(answers.at(-1)?.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+    expect(answers.at(-1)?.retryAfterSeconds).toBeLessThanOrEqual(60);
+    expectRefusal(await rig.ax(['cancel', runId]), 75, 'RATE_LIMITED');
+    expect(stateOf(runId)).toBe('EXECUTING');
+    const { uid, username: name } = userInfo();
+    expect((await cancelRecords()).map(({ actor, data }) => ({ actor, ...data }))).toEqual(
+      [...outcomes, 'rate-limited'].map((outcome) => ({
+        actor: { uid, name },
+        task: 'forever',
+        via: 'socket',
+        confirmed: false,
+        outcome,
+      })),
+    );
+    expect(countUses()).toBe(10);
+  });
+
+  test('a confirmation that holds is not counted again, one that does not is', async () => {
+    const { running, runId } = await startRun('forever');
+    const token = await tokenFor(runId);
+    expect(countUses()).toBe(1);
+    for (const wrong of ['A'.repeat(43), 'of another form']) {
+      expectRefusal(await rig.ax(['cancel', runId, '--confirm', wrong]), 77, 'CANCEL_TOKEN_INVALID');
+    }
+    expect(countUses()).toBe(3);
+    for (let request = 0; request < 7; request++) await rig.ax(['cancel', runId]);
+    for (const wrong of ['A'.repeat(43), 'of another form']) {
+      expectRefusal(await rig.ax(['cancel', runId, '--confirm', wrong]), 75, 'RATE_LIMITED');
+    }
+    expect(stateOf(runId)).toBe('EXECUTING');
+    await expectDone(rig, ['cancel', runId, '--confirm', token]);
+    expect(countUses()).toBe(10);
+    expect((await running.ended).status).toBe(130);
+    expect((await cancelRecords()).map(({ data }) => data.outcome)).toEqual([
+      'confirmation-required',
+      ...Array(2).fill('token-invalid'),
+      ...Array(7).fill('confirmation-required'),
+      ...Array(2).fill('rate-limited'),
+      'canceled',
+    ]);
+  });
+
   test('Ctrl-C is not limited', async () => {
     const { running, runId } = await startRun('forever');
     for (let request = 0; request < 11; request++) await rig.ax(['cancel', runId]);
@@ -159,12 +228,12 @@ describe('the confirmation', () => {
     expect((await cancelRecords()).map(({ data, actor }) => ({ ...data, actor }))).toEqual([
       {
         task: 'graceful',
-        via: 'ax cancel',
+        via: 'socket',
         confirmed: false,
         outcome: 'confirmation-required',
         actor: { uid, name },
       },
-      { task: 'graceful', via: 'ax cancel', confirmed: true, outcome: 'canceled', actor: { uid, name } },
+      { task: 'graceful', via: 'socket', confirmed: true, outcome: 'canceled', actor: { uid, name } },
     ]);
   });
 
@@ -223,6 +292,57 @@ describe('the confirmation', () => {
   });
 });
 
+describe('what the run is doing is looked at anew when the confirmation comes', () => {
+  test('it pauses before another attempt: there is none', async () => {
+    const { running, runId } = await startRun('tried-twice');
+    const token = await tokenFor(runId);
+    writeFileSync(join(rig.project, 'go'), '');
+    await until('the pause', () => stateOf(runId) === 'FAILED');
+    await expectDone(rig, ['cancel', runId, '--confirm', token]);
+    const { status, stdout } = await running.ended;
+    expect(status).toBe(1);
+    expect(stdout.match(/"text":"up\\n"/g)).toHaveLength(1);
+    expect(endsOf(runId)).toEqual(['RuleViolation EXECUTING FAILED']);
+    expect((await cancelRecords()).at(-1)?.data).toMatchObject({ confirmed: true, outcome: 'canceled' });
+  });
+
+  test('it has failed and is being rolled back: that goes on', async () => {
+    const { running, runId } = await startRun('fails');
+    const token = await tokenFor(runId);
+    writeFileSync(join(rig.project, 'go'), '');
+    await until('the failure', () => stateOf(runId) === 'FAILED');
+    expectRefusal(await rig.ax(['cancel', runId, '--confirm', token]), 66, 'RUN_NOT_RUNNING');
+    writeFileSync(join(rig.project, 'undo'), '');
+    expect((await running.ended).status).toBe(1);
+    const { predicate } = await statementOf(runId);
+    expect(predicate).toMatchObject({ outcome: 'failed', rollback: { exit: { kind: 'exited', code: 0 } } });
+    expect(endsOf(runId)).toEqual(['RuleViolation EXECUTING FAILED']);
+    expect((await cancelRecords()).at(-1)?.data).toMatchObject({ confirmed: true, outcome: 'not-running' });
+  });
+
+  test('it has ended: there is nothing to cancel', async () => {
+    const { running, runId } = await startRun('talks');
+    const token = await tokenFor(runId);
+    writeFileSync(join(rig.project, 'go'), '');
+    expect((await running.ended).status).toBe(0);
+    expectRefusal(await rig.ax(['cancel', runId, '--confirm', token]), 66, 'RUN_NOT_RUNNING');
+    expect(endsOf(runId)).toEqual(['TelemetryFlushed EXECUTING COMPLETED']);
+    expect((await cancelRecords()).at(-1)?.data).toMatchObject({ via: 'ax cancel', outcome: 'not-running' });
+  });
+
+  test('it was retried by hand: what was confirmed was the end of the attempt before', async () => {
+    const first = await startRun('fails');
+    const token = await tokenFor(first.runId);
+    for (const file of ['go', 'undo']) writeFileSync(join(rig.project, file), '');
+    await first.running.ended;
+    rmSync(join(rig.project, 'go'));
+    const second = await startRun('fails', ['retry', first.runId]);
+    expect(second.runId).toBe(first.runId);
+    expectRefusal(await rig.ax(['cancel', first.runId, '--confirm', token]), 77, 'CANCEL_TOKEN_INVALID');
+    expect(stateOf(first.runId)).toBe('EXECUTING');
+  });
+});
+
 describe('nothing to cancel', () => {
   test('a finished run', async () => {
     const { stdout } = await expectDone(rig, ['run', 'quick', '--json']);
@@ -230,7 +350,10 @@ describe('nothing to cancel', () => {
     const { status, stdout: answer } = await rig.ax(['cancel', runId, '--json']);
     expect(status).toBe(66);
     expect(JSON.parse(answer)).toMatchObject({ outcome: 'not-running', error: { code: 'RUN_NOT_RUNNING' } });
-    expect((await cancelRecords()).map(({ data }) => data.outcome)).toEqual(['not-running']);
+    expect((await cancelRecords()).map(({ data }) => data)).toEqual([
+      { task: 'quick', via: 'ax cancel', confirmed: false, outcome: 'not-running' },
+    ]);
+    expect(countUses()).toBe(1);
   });
 
   test('a run whose supervisor was killed', async () => {
@@ -339,8 +462,7 @@ describe('a message on the socket that ax cancel did not send', () => {
   test('is not answered, and cancels nothing', async () => {
     const { running, runId } = await startRun('forever');
     const { channel, sessionKey } = secretsOf(runId);
-    const { uid, username: name } = userInfo();
-    const request = { runId, requester: { uid, name }, token: null, at: Date.now() };
+    const request = { runId, token: null, at: Date.now() };
     const genuine = JSON.parse(encodeCancel(request, sessionKey));
     const token = await tokenFor(runId);
     const tokens = countTokens();
@@ -349,7 +471,7 @@ describe('a message on the socket that ax cancel did not send', () => {
       'an empty mac': { ...genuine, mac: '' },
       'half a mac': { ...genuine, mac: genuine.mac.slice(0, 21) },
       'a mac under another key': JSON.parse(encodeCancel(request, Buffer.alloc(32))),
-      'another requester under the same mac': { ...genuine, requester: { uid: uid + 1, name } },
+      'a requester of its own choice': { ...genuine, requester: { uid: 0, name: 'root' } },
       'a token under the same mac': { ...genuine, token },
       'a time under the same mac': { ...genuine, at: genuine.at + 1 },
       'more members': { ...genuine, confirmed: true },
@@ -364,14 +486,83 @@ describe('a message on the socket that ax cancel did not send', () => {
         /^(\{"outcome":"not-running"\})?\n?$/,
       );
     }
+    // Those that are requests for this run are counted and on record, with the one that got the token.
+    expect(countUses()).toBe(8);
+    expect((await cancelRecords()).map(({ data }) => data.outcome)).toEqual([
+      'confirmation-required',
+      ...Array(7).fill('not-authentic'),
+    ]);
     for (const line of ['\n', '{}\n', 'null\n', '{"runId":\n', 'x'.repeat(20_000), '\u0000\u00ff\n']) {
-      expect(await say(channel, line)).not.toContain('canceled');
+      expect(await say(channel, line), line.slice(0, 20)).toMatch(/^\n?$/);
     }
+    // What is not a request at all leaves nothing behind.
+    expect(countUses()).toBe(8);
+    expect(await cancelRecords()).toHaveLength(8);
     expect(stateOf(runId)).toBe('EXECUTING');
     expect(countTokens()).toBe(tokens);
     // None of it used up the token, nor did it deafen the supervisor.
     await expectDone(rig, ['cancel', runId, '--confirm', token]);
     expect((await running.ended).status).toBe(130);
+  });
+
+  test('is not heard when others could have sent it', async () => {
+    const { runId } = await startRun('forever');
+    const folder = dirname(secretsOf(runId).channel);
+    chmodSync(folder, 0o755);
+    try {
+      expectRefusal(await rig.ax(['cancel', runId]), 69, 'SUPERVISOR_UNREACHABLE');
+    } finally {
+      chmodSync(folder, 0o700);
+    }
+    expect({ state: stateOf(runId), tokens: countTokens(), uses: countUses() }).toEqual({
+      state: 'EXECUTING',
+      tokens: 0,
+      uses: 0,
+    });
+    expect((await cancelRecords()).map(({ data }) => data)).toEqual([
+      { task: 'forever', via: 'ax cancel', confirmed: false, outcome: 'unanswered' },
+    ]);
+    await tokenFor(runId);
+  });
+
+  test('in a flood keeps the run from nothing: all of its events and output come, and one end', async () => {
+    const { running, runId } = await startRun('talks');
+    const { channel, sessionKey } = secretsOf(runId);
+    const honest = () => encodeCancel({ runId, token: null, at: Date.now() }, sessionKey);
+    const forged = () => encodeCancel({ runId, token: null, at: Date.now() }, Buffer.alloc(32));
+    const said = [honest, forged, () => '{}', () => 'x'.repeat(9000)];
+    let over = false;
+    const answers: string[] = [];
+    const flood = Array.from({ length: 24 }, async (_, client) => {
+      while (!over) answers.push(await say(channel, `${said[client % said.length]?.()}\n`));
+    });
+    await until('a flood', () => answers.filter((answer) => answer.includes('rate-limited')).length > 20);
+    writeFileSync(join(rig.project, 'go'), '');
+    const { status, stdout } = await running.ended;
+    over = true;
+    await Promise.all(flood);
+    expect(status).toBe(0);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const output = lines.flatMap((line) => (line.type === 'output' ? [line.text] : [])).join('');
+    expect(output).toBe(`up\n${Array.from({ length: LINES }, (__, index) => `line ${index}\n`).join('')}`);
+    expect(
+      lines.filter(({ type }) => type === 'event').map(({ fromState, toState }) => `${fromState} ${toState}`),
+    ).toEqual(['BOOTSTRAPPING IDLE', 'IDLE PREPARING', 'PREPARING EXECUTING', 'EXECUTING COMPLETED']);
+    expect(lines.filter(({ type }) => type === 'result')).toHaveLength(1);
+    expect(endsOf(runId)).toEqual(['TelemetryFlushed EXECUTING COMPLETED']);
+    // Ten were counted, forged ones among them; the others are on record and got nothing but a refusal.
+    expect(countUses()).toBe(10);
+    const records = (await cancelRecords()).map(({ data }) => data.outcome);
+    const answered = (outcome: string) => answers.filter((answer) => answer.includes(`"${outcome}"`)).length;
+    for (const outcome of ['confirmation-required', 'rate-limited', 'not-running']) {
+      expect(records.filter((recorded) => recorded === outcome)).toHaveLength(answered(outcome));
+    }
+    expect(countTokens()).toBe(answered('confirmation-required'));
+    expect(records.filter((outcome) => outcome === 'not-authentic').length).toBeGreaterThan(0);
+    await expectDone(rig, ['audit', 'verify']);
   });
 
   test('a client that says nothing holds nobody up', async () => {
@@ -407,7 +598,8 @@ describe.skipIf(!haveTmux())('on a terminal', () => {
     terminal.close();
     expect((await running.ended).status).toBe(130);
     expect((await cancelRecords()).map(({ data }) => data)).toEqual([
-      { task: 'forever', via: 'ax cancel', confirmed: true, outcome: 'canceled' },
+      { task: 'forever', via: 'socket', confirmed: false, outcome: 'confirmation-required' },
+      { task: 'forever', via: 'socket', confirmed: true, outcome: 'canceled' },
     ]);
   });
 
@@ -423,8 +615,11 @@ describe.skipIf(!haveTmux())('on a terminal', () => {
 });
 
 /** Starts a task in the background; resolves when it has said that it is up. */
-async function startRun(task: string): Promise<{ running: Running; runId: string }> {
-  const running = rig.start(['run', task, '--json']);
+async function startRun(
+  task: string,
+  command: readonly string[] = ['run', task],
+): Promise<{ running: Running; runId: string }> {
+  const running = rig.start([...command, '--json']);
   started.push(running);
   await running.saw(/"text":"up\\n"/);
   const [, runId = ''] = await running.saw(/"runId":"([0-9A-Z]{26})"/);
@@ -486,8 +681,26 @@ function stateOf(runId: string): unknown {
   return withStore((sqlite) => sqlite.prepare('SELECT state FROM runs WHERE id = ?').get(runId)?.state);
 }
 
+/** The transitions that ended a run, as they were committed. */
+function endsOf(runId: string): string[] {
+  const sql = `SELECT type, from_state, to_state FROM events
+    WHERE run_id = ? AND to_state IN ('COMPLETED', 'FAILED', 'CANCELED') AND from_state <> to_state ORDER BY seq`;
+  return withStore((sqlite) =>
+    sqlite
+      .prepare(sql)
+      .all(runId)
+      .map((row) => `${row.type} ${row.from_state} ${row.to_state}`),
+  );
+}
+
 function countTokens(): number {
   return withStore((sqlite) => Number(sqlite.prepare('SELECT count(*) AS n FROM cancel_tokens').get()?.n));
+}
+
+/** Requests that the limit has counted. */
+function countUses(): number {
+  const sql = "SELECT count(*) AS n FROM limit_uses WHERE bucket LIKE 'cancel:%'";
+  return withStore((sqlite) => Number(sqlite.prepare(sql).get()?.n));
 }
 
 /** What only someone who can read the store knows. */

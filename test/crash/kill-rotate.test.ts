@@ -162,7 +162,7 @@ async function rigWith(receipts: number): Promise<CrashRig> {
       host: parseSigningKey(host.jwk, host.kid),
       recipients: [parseReceiptKey(receipt.jwk, receipt.kid)],
     },
-    traceId: 'a'.repeat(32),
+    trace: { traceId: 'a'.repeat(32), parentSpanId: null, flags: 1 },
     supervisor: ownIdentity(createContext()),
     channel: null,
   };

@@ -18,6 +18,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { appendAudit, listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { MIGRATIONS } from '../../src/store/migrations.ts';
+import { findRun } from '../../src/store/runs.ts';
 import { codeOf } from '../support/code-of.ts';
 
 const UID = process.getuid?.() ?? -1;
@@ -109,6 +110,26 @@ describe('a transaction', () => {
     reader.close();
     writer.close();
   });
+});
+
+test('a store of the ax before gets what is new, and keeps what it has', () => {
+  mkdirSync(store, { mode: 0o700 });
+  const before = new DatabaseSync(join(store, 'ax.db'));
+  before.exec(`PRAGMA journal_mode = WAL; PRAGMA application_id = ${0x61780001}; PRAGMA user_version = 1`);
+  before.exec(MIGRATIONS[0] ?? '');
+  before.exec(`INSERT INTO runs VALUES ('01JDZ8ZZZZZZZZZZZZZZZZZZZZ', '${'a'.repeat(32)}', '${'b'.repeat(16)}',
+    'acme/web', 'build', 1, '', 0, '', '', '{"uid":1,"name":"alice"}', 'COMPLETED', 5, 'completed', 0, 1, 2, 'host', 3,
+    '4', NULL, NULL, '{}')`);
+  before.close();
+  const database = openDatabase(store, UID);
+  expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: MIGRATIONS.length });
+  expect(findRun(database, '01JDZ8')).toMatchObject({
+    spanId: 'b'.repeat(16),
+    parentSpanId: null,
+    outcome: 'completed',
+    seq: 5,
+  });
+  database.close();
 });
 
 describe('what is not a store of ours is refused and left as it is', () => {

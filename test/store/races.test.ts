@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { listAudit, verifyAudit } from '../../src/store/audit.ts';
-import { issueToken, redeemToken } from '../../src/store/cancel-tokens.ts';
+import { issueToken, redeemToken, type TokenBinding } from '../../src/store/cancel-tokens.ts';
 import { listEvents } from '../../src/store/events.ts';
 import { loadRun } from '../../src/store/runs.ts';
 import { testContext } from '../support/context.ts';
@@ -28,12 +28,14 @@ test('of processes that bring the same token one uses it up', async () => {
   const database = temporaryStore(context);
   const { id: runId } = newLiveRun(context, database);
   const binding = { runId, requester: context.actor.uid };
-  const token = issueToken(database, {
-    ...binding,
-    now: Date.now(),
-    expiresAt: Date.now() + 3_600_000,
-    randomBytes: context.randomBytes,
-  });
+  const token = database.write(() =>
+    issueToken(database, {
+      ...binding,
+      now: Date.now(),
+      expiresAt: Date.now() + 3_600_000,
+      randomBytes: context.randomBytes,
+    }),
+  );
   const answers = await runWorkers(
     Array.from({ length: 6 }, () => ['redeem', database.directory, runId, token]),
   );
@@ -48,14 +50,18 @@ test('a token holds to the last millisecond of its time, for its run and request
   const now = context.now();
   const binding = { runId, requester: 1000, now };
   const issue = () =>
-    issueToken(database, { ...binding, expiresAt: now + 30_000, randomBytes: context.randomBytes });
+    database.write(() =>
+      issueToken(database, { ...binding, expiresAt: now + 30_000, randomBytes: context.randomBytes }),
+    );
+  const redeem = (token: string, by: TokenBinding & { now: number }) =>
+    database.write(() => redeemToken(database, token, by));
   const token = issue();
-  expect(redeemToken(database, token, { ...binding, now: now + 30_001 })).toBe(false);
-  expect(redeemToken(database, token, { ...binding, runId: otherRun })).toBe(false);
-  expect(redeemToken(database, token, { ...binding, requester: 1001 })).toBe(false);
-  expect(redeemToken(database, token.toLowerCase(), binding)).toBe(false);
-  expect(redeemToken(database, '', binding)).toBe(false);
-  expect(redeemToken(database, token, { ...binding, now: now + 30_000 })).toBe(true);
-  expect(redeemToken(database, token, binding)).toBe(false);
+  expect(redeem(token, { ...binding, now: now + 30_001 })).toBe(false);
+  expect(redeem(token, { ...binding, runId: otherRun })).toBe(false);
+  expect(redeem(token, { ...binding, requester: 1001 })).toBe(false);
+  expect(redeem(token.toLowerCase(), binding)).toBe(false);
+  expect(redeem('', binding)).toBe(false);
+  expect(redeem(token, { ...binding, now: now + 30_000 })).toBe(true);
+  expect(redeem(token, binding)).toBe(false);
   expect(issue()).not.toBe(token);
 });

@@ -48,7 +48,10 @@ const JOBS: Record<string, () => () => string> = {
   redeem: () => {
     const database = openDatabase(place, uid);
     const [runId = '', token = ''] = args;
-    return () => String(redeemToken(database, token, { runId, requester: uid, now: context.now() }));
+    return () =>
+      String(
+        database.write(() => redeemToken(database, token, { runId, requester: uid, now: context.now() })),
+      );
   },
 
   // Every worker has read the run before any of them submits, so all of them make the same sequence.

@@ -23,7 +23,7 @@ export function newLiveRun(context: TestContext, database: Database, task = 'bui
   const origin = {
     context,
     database,
-    traceId: '0af7651916cd43dd8448eb211c80319c',
+    trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentSpanId: null, flags: 1 },
     supervisor: { host: context.host, pid: context.pid, start: 'test' },
     channel: null,
   };
