@@ -40,12 +40,14 @@ describe('ax run --json', () => {
     await rig.sign('late: { run: ["true"], guards: [{ approvals: { threshold: 1 } }] }');
     const { exitCode, stdout } = await rig.ax('run', 'late', '--json');
     expect(exitCode).toBe(75);
-    expect(stream(stdout).slice(-3).map(brief)).toEqual([
+    expect(stream(stdout).slice(-2).map(brief)).toEqual([
       'DependenciesReady PREPARING WAITING_ON_DEP',
-      'waiting late',
       'result deferred 75',
     ]);
     expect(result(stdout)).toMatchObject({ error: { code: 'GUARD_DEFERRED' }, retryAfterSeconds: 10 });
+    const waited = await rig.ax('run', 'late', '--json', '--wait=50ms');
+    expect(waited.exitCode).toBe(124);
+    expect(stream(waited.stdout).map(brief)).toContain('waiting late');
   });
 
   it('tells a failing task from ax itself: the outcome, and no error of ax', async () => {

@@ -5,7 +5,7 @@ import { type Context, createContext } from '../../src/context.ts';
 import { loadTrust } from '../../src/manifest/trust-file.ts';
 import { verifyManifest } from '../../src/manifest/verify.ts';
 import { startAttempt } from '../../src/runtime/attempt.ts';
-import { createTraceId } from '../../src/runtime/events.ts';
+import { beginTrace } from '../../src/runtime/trace.ts';
 import type { AttemptResult, Invocation, Report } from '../../src/runtime/invocation.ts';
 import { createIsolate } from '../../src/runtime/isolate/isolate.ts';
 import { completePlan, type Plan } from '../../src/runtime/plan.ts';
@@ -61,7 +61,7 @@ export function inProcess(
     verified,
     roots,
     keys: { host: hostKey, recipients: [parseReceiptKey(receipt.jwk, receipt.kid)] },
-    traceId: createTraceId(context.randomBytes),
+    trace: beginTrace(context.randomBytes),
     supervisor: ownIdentity(context),
     channel: null,
     guarding: {
