@@ -5,6 +5,7 @@ import type { VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { describeError } from '../output/output.ts';
 import { createTraceId } from '../runtime/events.ts';
+import { createIsolate, type Isolate } from '../runtime/isolate/isolate.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { RUN_MARK } from '../runtime/process-tree.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
@@ -30,8 +31,11 @@ export async function run(
 ): Promise<number> {
   const session = await openSession(context, options);
   const request = parseRequest(tasks, args, options);
-  if (options.dryRun === true) return preview(session, request);
-  return launch(session, options, () => ({ request, retryOf: null }));
+  return withIsolate((isolate) =>
+    options.dryRun === true
+      ? preview(session, isolate, request)
+      : launch({ session, isolate, options }, () => ({ request, retryOf: null })),
+  );
 }
 
 /** `ax retry`: another attempt of a run that failed or was canceled, with what it was given at first. */
@@ -41,11 +45,23 @@ export async function retry(
   options: RunOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
-  return launch(session, options, (database) => {
-    const found = findRun(database, id.toUpperCase());
-    requireRetryable(found);
-    return { request: parseRequest([found.task], args, options), retryOf: found };
-  });
+  return withIsolate((isolate) =>
+    launch({ session, isolate, options }, (database) => {
+      const found = findRun(database, id.toUpperCase());
+      requireRetryable(found);
+      return { request: parseRequest([found.task], args, options), retryOf: found };
+    }),
+  );
+}
+
+async function withIsolate(body: (isolate: Isolate) => Promise<number>): Promise<number> {
+  const isolate = createIsolate();
+  try {
+    return await body(isolate);
+  } finally {
+    // It is killed by now; that it is gone is nothing to wait for.
+    void isolate.close();
+  }
 }
 
 /** How often one run may be attempted, by itself and by hand: what retries could multiply has an end. */
@@ -75,19 +91,25 @@ function requireRetryable(run: Run): void {
 }
 
 /** `--dry-run`: the same verification; starts nothing, and leaves nothing in the store. */
-async function preview(session: Session, request: Request): Promise<number> {
+async function preview(session: Session, isolate: Isolate, request: Request): Promise<number> {
   const lock = readLock(session);
   sealingRecipients(session.context, readKeyring(session));
   const verified = await requireVerified(session, lock);
   if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
-  const prepared = prepare({ context: session.context, root: lock.root, request, retryOf: null }, verified);
+  const { context } = session;
+  const prepared = await prepare({ context, isolate, root: lock.root, request, retryOf: null }, verified);
   if ('error' in prepared) throw prepared.error;
   return describePlans(session, prepared.plans);
 }
 
+interface Launch {
+  readonly session: Session;
+  readonly isolate: Isolate;
+  readonly options: RunOptions;
+}
+
 async function launch(
-  session: Session,
-  options: RunOptions,
+  { session, isolate, options }: Launch,
   ask: (database: Database) => { request: Request; retryOf: Run | null },
 ): Promise<number> {
   const { context } = session;
@@ -104,7 +126,7 @@ async function launch(
     if (!verification.ok) return refuse(attempt, { error: verification.error, verified: null, findings: [] });
     const { verified } = verification;
     if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
-    const prepared = prepare({ context, root: lock.root, ...asked }, verified);
+    const prepared = await prepare({ context, isolate, root: lock.root, ...asked }, verified);
     if ('error' in prepared) return refuse(attempt, { ...prepared, verified });
     return execute(attempt, verified, prepared);
   });
