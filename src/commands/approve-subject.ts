@@ -1,13 +1,13 @@
 import { AxError } from '../errors.ts';
 import type { ApprovalSubject } from '../manifest/approval.ts';
 import { taskNamed } from '../manifest/graph.ts';
-import { parameterVariable } from '../manifest/rules.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
-import { hydratePlan } from '../runtime/plan.ts';
+import { hydrateOne } from '../runtime/plan.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import { findRun, type Run } from '../store/runs.ts';
 import type { Request } from './run-request.ts';
-import { requireRoot, type Session, withExistingStore } from './session.ts';
+import { type Session, withExistingStore } from './session.ts';
+import { withIsolate } from './with-isolate.ts';
 
 /** What would be approved, and what an approver is shown of it. */
 export interface Proposal {
@@ -35,22 +35,21 @@ export async function proposalFor(
   const { tasks } = verified.manifest;
   const id = target.toUpperCase();
   if (Object.hasOwn(tasks, target) || target.length < MIN_RUN_PREFIX || !isUlidPrefix(id)) {
-    return proposalOf(verified, target, await draft(session, verified, target, request));
+    return proposalOf(verified, target, await draft(verified, target, request));
   }
   const run = await withExistingStore(session, null, (database) => findRun(database, id));
   if (run === null) {
     throw new AxError('RUN_UNKNOWN', `no run "${id}": there is no store yet`, { hint: 'ax tasks' });
   }
   requireOfManifest(run, verified);
-  return { ...(await proposalOfRun(session, verified, { run, request })), runId: run.id };
+  return { ...(await proposalOfRun(verified, { run, request })), runId: run.id };
 }
 
 async function proposalOfRun(
-  session: Session,
   verified: VerifiedManifest,
   { run, request }: { run: Run; request: Request },
 ): Promise<Proposal> {
-  const found = await draft(session, verified, run.task, request);
+  const found = await draft(verified, run.task, request);
   if (found.inputsSha256 === run.inputsSha256) return proposalOf(verified, run.task, found);
   // The store has their digest alone, and nobody approves what they have not seen.
   throw new AxError('INPUT_INVALID', `run ${run.id}: expected the inputs and arguments that it had`, {
@@ -97,7 +96,6 @@ function proposalOf(
 
 /** What a run of the task would be given, its signed defaults included. @throws TASK_UNKNOWN, INPUT_INVALID */
 async function draft(
-  session: Session,
   verified: VerifiedManifest,
   taskId: string,
   { inputs, args }: Request,
@@ -105,15 +103,7 @@ async function draft(
   const task = taskNamed(verified.manifest.tasks, taskId);
   const names = Object.keys(task.params ?? {});
   requireParameters(taskId, names, inputs);
-  // Secrets are no part of what is approved, and an approver has none: any text stands for each.
-  const environment = Object.fromEntries((task.secrets ?? []).map((name) => [name, 'withheld']));
-  const { argv, env, inputsSha256 } = hydratePlan(
-    verified,
-    { taskId, inputs, args, timeoutMs: undefined },
-    { root: requireRoot(session), environment },
-  );
-  const values = names.map((name) => [name, env[parameterVariable(name)] ?? '']);
-  return { argv, inputs: Object.fromEntries(values), inputsSha256 };
+  return withIsolate((isolate) => hydrateOne(isolate, verified, { taskId, inputs, args }));
 }
 
 /** An input that only another task takes would not be part of what is approved, and so is not passed over. */

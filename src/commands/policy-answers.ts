@@ -6,7 +6,7 @@ import { askGuards } from '../runtime/guards/gate.ts';
 import type { GuardSnapshot } from '../runtime/guards/snapshot.ts';
 import { decide, type Verdict } from '../runtime/guards/verdict.ts';
 import type { GuardAnswer } from '../runtime/isolate/replies.ts';
-import { guardedTask } from '../runtime/plan.ts';
+import { hydrateOne } from '../runtime/plan.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import type { Request } from './run-request.ts';
@@ -42,13 +42,7 @@ export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskA
   const { context } = session;
   const roots = { root, searchPath: context.env.PATH ?? '' };
   const { inputs, args } = request;
-  const [draft] = await sources.isolate.hydrate({
-    payload: verified.payload,
-    tasks: [{ taskId, args }],
-    inputs,
-    timeoutMs: undefined,
-  });
-  const plan = guardedTask(verified, { draft, args });
+  const plan = await hydrateOne(sources.isolate, verified, { taskId, inputs, args });
   const guards = guardsOf(verified.manifest, plan.task);
   const snapshot = await collectSnapshot(
     { context, database, verified, roots, sources },

@@ -3,12 +3,14 @@ import { AxError, isAxError } from '../errors.ts';
 import { checkDependencies, type DependencyFinding, requireDependencies } from '../manifest/dependencies.ts';
 import { orderTasks } from '../manifest/graph.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
-import { hydratePlan, type Plan } from '../runtime/plan.ts';
+import type { Isolate } from '../runtime/isolate/isolate.ts';
+import { completePlan, type Plan } from '../runtime/plan.ts';
 import type { Run } from '../store/runs.ts';
 import type { Request } from './run-request.ts';
 
 export interface PrepareInput {
   readonly context: Context;
+  readonly isolate: Isolate;
   readonly root: string;
   readonly request: Request;
   readonly retryOf: Run | null;
@@ -27,10 +29,10 @@ export interface Unprepared {
 }
 
 /** Plans for the tasks and all they need, every dependency checked; or why there can be none. */
-export function prepare(
-  { context, root, request, retryOf }: PrepareInput,
+export async function prepare(
+  { context, isolate, root, request, retryOf }: PrepareInput,
   verified: VerifiedManifest,
-): Prepared | Unprepared {
+): Promise<Prepared | Unprepared> {
   const { tasks } = verified.manifest;
   // What a retried task needs has run before it, and is not run again.
   const order = retryOf === null ? orderTasks(tasks, request.tasks) : request.tasks;
@@ -38,17 +40,14 @@ export function prepare(
   const roots = { root, searchPath: context.env.PATH ?? '' };
   const checked = new Map<string, readonly DependencyFinding[]>();
   try {
-    const plans = order.map((taskId) =>
-      hydratePlan(
-        verified,
-        {
-          taskId,
-          inputs: request.inputs,
-          args: request.tasks.includes(taskId) ? request.args : [],
-          timeoutMs: request.timeoutMs,
-        },
-        { root, environment: context.env },
-      ),
+    const asked = order.map((taskId) => ({
+      taskId,
+      args: request.tasks.includes(taskId) ? request.args : [],
+    }));
+    const { inputs, timeoutMs } = request;
+    const drafts = await isolate.hydrate({ payload: verified.payload, tasks: asked, inputs, timeoutMs });
+    const plans = drafts.map((draft, at) =>
+      completePlan(verified, { draft, args: asked[at]?.args ?? [] }, { root, environment: context.env }),
     );
     if (retryOf !== null) requireSameInputs(plans, retryOf);
     for (const plan of plans) checked.set(plan.taskId, checkDependencies(plan.pinned, roots));

@@ -1,9 +1,12 @@
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
+import { guardsOf } from '../manifest/guards/guard.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { describeError } from '../output/output.ts';
+import { prewarmFor } from '../runtime/guards/gate.ts';
+import type { Isolate } from '../runtime/isolate/isolate.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { RUN_MARK } from '../runtime/process-tree.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
@@ -14,14 +17,17 @@ import { beginTrace, joinTrace, type Trace } from '../runtime/trace.ts';
 import { TRACEPARENT } from '../runtime/traceparent.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Database } from '../store/database.ts';
+import type { Keyring } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { findRun, type Run } from '../store/runs.ts';
+import { guardSources } from './guard-sources.ts';
 import { evidenceKeys, readKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, requireVerified, verifyLock } from './lock.ts';
 import { type Prepared, prepare, type Unprepared } from './prepare.ts';
 import { createRunReporter, resultDocument } from './run-report.ts';
 import { parseRequest, type Request, type RunOptions } from './run-request.ts';
 import { openSession, type Session, withStore } from './session.ts';
+import { withIsolate } from './with-isolate.ts';
 
 /** `ax run`: verify, check, run, leave a receipt. `args` is what stands after `--`. */
 export async function run(
@@ -31,8 +37,11 @@ export async function run(
 ): Promise<number> {
   const session = await openSession(context, options);
   const request = parseRequest(tasks, args, options);
-  if (options.dryRun === true) return preview(session, request);
-  return launch(session, options, () => ({ request, retryOf: null }));
+  return withIsolate((isolate) =>
+    options.dryRun === true
+      ? preview(session, isolate, request)
+      : launch({ session, isolate, options }, () => ({ request, retryOf: null })),
+  );
 }
 
 /** `ax retry`: another attempt of a run that failed or was canceled, with what it was given at first. */
@@ -42,11 +51,13 @@ export async function retry(
   options: RunOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
-  return launch(session, options, (database) => {
-    const found = findRun(database, id.toUpperCase());
-    requireRetryable(found);
-    return { request: parseRequest([found.task], args, options), retryOf: found };
-  });
+  return withIsolate((isolate) =>
+    launch({ session, isolate, options }, (database) => {
+      const found = findRun(database, id.toUpperCase());
+      requireRetryable(found);
+      return { request: parseRequest([found.task], args, options), retryOf: found };
+    }),
+  );
 }
 
 /** How often one run may be attempted, by itself and by hand: what retries could multiply has an end. */
@@ -76,19 +87,25 @@ function requireRetryable(run: Run): void {
 }
 
 /** `--dry-run`: the same verification; starts nothing, and leaves nothing in the store. */
-async function preview(session: Session, request: Request): Promise<number> {
+async function preview(session: Session, isolate: Isolate, request: Request): Promise<number> {
   const lock = readLock(session);
   sealingRecipients(session.context, readKeyring(session));
   const verified = await requireVerified(session, lock);
   if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
-  const prepared = prepare({ context: session.context, root: lock.root, request, retryOf: null }, verified);
+  const { context } = session;
+  const prepared = await prepare({ context, isolate, root: lock.root, request, retryOf: null }, verified);
   if ('error' in prepared) throw prepared.error;
   return describePlans(session, prepared.plans);
 }
 
+interface Launch {
+  readonly session: Session;
+  readonly isolate: Isolate;
+  readonly options: RunOptions;
+}
+
 async function launch(
-  session: Session,
-  options: RunOptions,
+  { session, isolate, options }: Launch,
   ask: (database: Database) => { request: Request; retryOf: Run | null },
 ): Promise<number> {
   const { context } = session;
@@ -100,24 +117,23 @@ async function launch(
   return withStore(session, async (database) => {
     const asked = ask(database);
     const keys = evidenceKeys(session, database, keyring);
-    const attempt = { session, database, keys, lock, options, ...asked };
+    const attempt = { session, isolate, keyring, database, keys, lock, options, ...asked };
     const verification = await verifyLock(session, lock);
     if (!verification.ok) return refuse(attempt, { error: verification.error, verified: null, findings: [] });
     const { verified } = verification;
     if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
-    const prepared = prepare({ context, root: lock.root, ...asked }, verified);
+    const prepared = await prepare({ context, isolate, root: lock.root, ...asked }, verified);
     if ('error' in prepared) return refuse(attempt, { ...prepared, verified });
     return execute(attempt, verified, prepared);
   });
 }
 
-interface Attempted {
-  readonly session: Session;
+interface Attempted extends Launch {
+  readonly keyring: Keyring;
   readonly database: Database;
   readonly keys: EvidenceKeys;
   readonly lock: Lock;
   readonly request: Request;
-  readonly options: RunOptions;
   readonly retryOf: Run | null;
 }
 
@@ -126,11 +142,23 @@ interface Refused extends Unprepared {
 }
 
 async function execute(
-  { session, database, keys, lock, options, retryOf }: Attempted,
+  { session, isolate, keyring, database, keys, lock, request, options, retryOf }: Attempted,
   verified: VerifiedManifest,
   { plans, checked }: Prepared,
 ): Promise<number> {
   const { context, output, settings } = session;
+  prewarmFor(
+    isolate,
+    plans.flatMap(({ task }) => guardsOf(verified.manifest, task)),
+  );
+  const guarding = guardSources(session, {
+    isolate,
+    keyring,
+    verified,
+    host: keys.host,
+    recipients: keys.recipients.map(({ kid }) => kid),
+    approvals: options.approval ?? [],
+  });
   const reporter = await createRunReporter(context, output, {
     quiet: options.quiet === true,
     several: plans.length > 1,
@@ -140,6 +168,7 @@ async function execute(
       ...invocationOf(session, database, keys),
       verified,
       roots: { root: lock.root, searchPath: context.env.PATH ?? '' },
+      guarding,
       report: reporter.report,
     },
     {
@@ -148,6 +177,7 @@ async function execute(
       ...(retryOf === null ? {} : { retryOf }),
       jobs: options.jobs ?? Number(settings.jobs),
       keepGoing: options.keepGoing === true,
+      waitMs: request.waitMs,
     },
   );
   reporter.end(result);

@@ -3,10 +3,11 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { describeChanges } from '../manifest/changes.ts';
 import { compile } from '../manifest/compile.ts';
+import { parsePayload } from '../manifest/payload.ts';
 import type { Manifest } from '../manifest/schema.ts';
 import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
-import { MANIFEST_PAYLOAD_TYPE, parsePayload, readEnvelope, verifyManifest } from '../manifest/verify.ts';
+import { MANIFEST_PAYLOAD_TYPE, readEnvelope, verifyManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { sha256Hex } from '../security/digest.ts';
@@ -78,7 +79,7 @@ async function coSign(session: Session, key: SigningKey, options: SignOptions): 
   const { output } = session;
   const lock = readLock(session);
   const envelope = readEnvelope(lock.bytes).value;
-  const manifest = parsePayload(envelope.payload).value;
+  const manifest = parsePayload(envelope.payload);
   output.note(
     `version ${manifest.version} of ${visible(manifest.project)}, valid until ${manifest.expiresAt}`,
   );

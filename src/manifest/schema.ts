@@ -22,7 +22,7 @@ export const taskName = name(
   'a task name of up to 64 letters, digits, . _ : and -',
 );
 const environmentName = name(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable');
-const parameterName = name(/^[a-z][a-zA-Z0-9_]{0,63}$/, 'a parameter name such as target');
+export const parameterName = name(/^[a-z][a-zA-Z0-9_]{0,63}$/, 'a parameter name such as target');
 
 /** The longest a timer of the runtime can be set to (2^31 - 1 ms). */
 const MAX_TIMER_MS = 2_147_483_647;

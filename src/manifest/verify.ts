@@ -3,8 +3,8 @@ import { sha256Hex } from '../security/digest.ts';
 import { type Envelope, parseEnvelope } from '../security/dsse.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
-import { checkTasks } from './rules.ts';
-import { type Manifest, manifestSchema } from './schema.ts';
+import { parsePayload } from './payload.ts';
+import type { Manifest } from './schema.ts';
 import type { ProjectTrust, Trust } from './trust.ts';
 
 /**
@@ -17,6 +17,8 @@ declare const verified: unique symbol;
 /** A manifest whose signatures, project, dates and version hold. Only `verifyManifest` makes one. */
 export interface VerifiedManifest {
   readonly manifest: Manifest;
+  /** The bytes that were signed, for whoever reads them again by itself. */
+  readonly payload: Uint8Array;
   /** SHA-256, hex, of the signed payload: the identity of what was signed. */
   readonly digest: string;
   /** SHA-256, hex, of the file that carried it. */
@@ -90,7 +92,10 @@ export function verifyManifest(lock: Uint8Array, policy: VerifyPolicy): Verifica
   if (envelope === undefined) return failed();
   const signed = step('signatures', () => checkSignatures(envelope, policy.trust));
   if (signed === undefined) return failed();
-  const manifest = step('payload', () => parsePayload(envelope.payload));
+  const manifest = step('payload', () => {
+    const value = parsePayload(envelope.payload);
+    return { value, detail: `${Object.keys(value.tasks).length} task(s)` };
+  });
   if (manifest === undefined) return failed();
 
   const entry = step('project', () => checkProject(manifest, signed));
@@ -100,6 +105,7 @@ export function verifyManifest(lock: Uint8Array, policy: VerifyPolicy): Verifica
   if (checks.some((check) => check.error !== null)) return failed(manifest);
   const result = {
     manifest,
+    payload: envelope.payload,
     digest: sha256Hex(envelope.payload),
     lockSha256: sha256Hex(lock),
     keyids: entry.keyids,
@@ -176,21 +182,6 @@ function checkSignatures(
   throw new AxError('SIGNATURE_UNTRUSTED', 'ax.lock: not signed by any key that is trusted here', {
     hint: 'ax trust list shows who is; ax trust add <project> <key.jwk> adds a key you have checked',
   });
-}
-
-/** @throws JSON_MALFORMED, MANIFEST_INVALID */
-export function parsePayload(payload: Buffer): { value: Manifest; detail: string } {
-  const parsed = manifestSchema.safeParse(
-    parseJson(decodeUtf8(payload, 'ax.lock payload'), 'ax.lock payload'),
-  );
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new AxError('MANIFEST_INVALID', `ax.lock payload: ${issue?.path.join('.')}: ${issue?.message}`, {
-      hint: 'it was signed by another version of ax; sign it again with: ax sign',
-    });
-  }
-  checkTasks(parsed.data.tasks);
-  return { value: parsed.data, detail: `${Object.keys(parsed.data.tasks).length} task(s)` };
 }
 
 function checkProject(

@@ -8,7 +8,7 @@ import type { Database } from '../../store/database.ts';
 import { usageOf } from '../../store/starts.ts';
 import { recentSubmissions } from '../../store/submissions.ts';
 import type { Isolate } from '../isolate/isolate.ts';
-import type { Plan } from '../plan.ts';
+import type { GuardedTask } from '../plan.ts';
 import { variablesOf } from './env.ts';
 import { readGit } from './git.ts';
 import { MAX_COMPARED_RUNS } from './moderation-repeats.ts';
@@ -26,12 +26,6 @@ export interface GuardSources {
   /** What opens those of earlier runs. */
   readonly submissionKeys: () => readonly TextKey[];
 }
-
-/** What guards are asked about: a plan, or as much of one as there is before it may run. */
-export type GuardedTask = Pick<
-  Plan,
-  'taskId' | 'task' | 'argv' | 'inputs' | 'inputsSha256' | 'pinned' | 'secrets'
->;
 
 export interface SnapshotEdge {
   readonly context: Context;

@@ -9,9 +9,10 @@ import { countTowardsAlert } from '../../store/alerts.ts';
 import { appendAudit } from '../../store/audit.ts';
 import type { Database } from '../../store/database.ts';
 import type { Isolate } from '../isolate/isolate.ts';
+import type { GuardKind } from '../isolate/job.ts';
 import type { GuardAnswer } from '../isolate/replies.ts';
+import type { GuardedTask } from '../plan.ts';
 import { boundReason } from './answer.ts';
-import type { GuardedTask } from './collect.ts';
 import { readScript } from './script-source.ts';
 import { type SignedVerdict, signVerdict, verifyVerdict } from './signed-verdict.ts';
 import type { GuardSnapshot } from './snapshot.ts';
@@ -37,6 +38,22 @@ export interface GuardQuestion {
   readonly snapshot: GuardSnapshot;
   /** The project's folder, all links resolved. */
   readonly root: string;
+}
+
+/** Starts what guards will need, once the tasks are filled in and while there is something else to do. */
+export function prewarmFor(isolate: Isolate, guards: readonly Guard[]): void {
+  const zones = guards.some(
+    (guard) =>
+      ('changeWindow' in guard && guard.changeWindow.timezone !== 'UTC') ||
+      ('quota' in guard && (guard.quota.timezone ?? 'UTC') !== 'UTC'),
+  );
+  isolate.prewarm([...new Set(guards.map(kindOf))], zones);
+}
+
+function kindOf(guard: Guard): GuardKind {
+  if ('moderation' in guard) return 'moderation';
+  if ('cel' in guard) return 'cel';
+  return 'script' in guard ? 'script' : 'builtin';
 }
 
 /** Asks one guard after the other, all of them, whatever the first ones say. Never rejects. */

@@ -1,0 +1,57 @@
+import { type Heard, type IsolateProcess, type Question, talkTo } from './process.ts';
+import type { Spawned } from './spawn.ts';
+
+/** Jobs for a process, one after the other; for a process that broke, the next job gets a new one. */
+export interface Queue {
+  /** Never rejects. @param spent of an answer: the process it came from is used up, and is ended before the next. */
+  ask<T>(question: Question<T>, spent?: (answer: T) => boolean): Promise<Heard<T>>;
+  /** Starts a process, if there is none, and tells it something that has no answer. */
+  tell(message: object): void;
+  /** Ends the process. What is not answered by then never will be. */
+  close(): Promise<void>;
+}
+
+const MAX_WAITING = 1024;
+
+/** Nothing is started before the first job, or `tell`. */
+export function createQueue(start: () => Spawned): Queue {
+  let current: IsolateProcess | undefined;
+  let tail: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  let closed = false;
+
+  const usable = (): IsolateProcess => {
+    if (current === undefined || !current.usable()) current = talkTo(start());
+    return current;
+  };
+  const askNow = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
+    if (closed) return { broken: 'is closed' };
+    const asked = usable();
+    const heard = await asked.ask(question);
+    // Waiting for its end gives the memory back before the next job begins.
+    if ('broken' in heard || spent(heard.answer)) await asked.end();
+    return heard;
+  };
+
+  return {
+    ask(question, spent = () => false) {
+      if (waiting >= MAX_WAITING) return Promise.resolve({ broken: 'has too many jobs waiting' });
+      waiting += 1;
+      const heard = tail
+        .then(() => askNow(question, spent))
+        .finally(() => {
+          waiting -= 1;
+        });
+      tail = heard;
+      return heard;
+    },
+    tell(message) {
+      if (!closed) usable().tell(message);
+    },
+    async close() {
+      closed = true;
+      await current?.end();
+      await tail;
+    },
+  };
+}

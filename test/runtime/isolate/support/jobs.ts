@@ -1,0 +1,47 @@
+import {
+  type CelJob,
+  defaultLimits,
+  type GuardLimits,
+  type ScriptJob,
+} from '../../../../src/runtime/isolate/job.ts';
+
+/** 2026-01-15, a Thursday, 14:30 UTC. */
+export const NOW = Date.UTC(2026, 0, 15, 14, 30);
+
+export const SNAPSHOT = {
+  now: NOW,
+  phase: 'check',
+  task: {
+    name: 'deploy',
+    title: 'Deploy',
+    description: '',
+    argv: ['sh', '-c', 'true'],
+    metadata: { owner: 'web' },
+  },
+  actor: { uid: 1000, name: 'ci' },
+  inputs: { target: 'prod', count: '3' },
+  env: { CI: 'true' },
+  git: { branch: 'main', commit: 'c0ffee', clean: true },
+  usage: { starts: [NOW - 60_000], running: 0 },
+  needs: {},
+};
+
+export const SNAPSHOT_TEXT = JSON.stringify(SNAPSHOT);
+
+export function script(source: string, limits: Partial<GuardLimits> = {}): ScriptJob {
+  return {
+    kind: 'script',
+    source,
+    snapshotText: SNAPSHOT_TEXT,
+    limits: { ...defaultLimits('script'), ...limits },
+  };
+}
+
+export function cel(expression: string, limits: Partial<GuardLimits> = {}): CelJob {
+  return {
+    kind: 'cel',
+    expression,
+    snapshotText: SNAPSHOT_TEXT,
+    limits: { ...defaultLimits('cel'), ...limits },
+  };
+}
