@@ -39,6 +39,7 @@ export function guardSources(session: Session, request: GuardSourcesRequest): Gu
   if (approvals.length > 0) readApprovalFiles(context.cwd, approvals);
   return {
     isolate,
+    storeDir: session.storeDir,
     keys: keysOf(keyring, { signers: verified.keyids, recipients, hostKid: host?.kid ?? '' }),
     approvals({ taskId, inputsSha256 }) {
       if (approvals.length === 0) return [];

@@ -1,13 +1,11 @@
 import type { Database } from './database.ts';
+import { HORIZON_MS } from './horizon.ts';
 
 export interface Limit {
   readonly bucket: string;
   readonly max: number;
   readonly windowMs: number;
 }
-
-/** The longest window there can be (the limit of durations in a manifest). */
-const HORIZON_MS = 25 * 24 * 60 * 60 * 1000;
 
 export type LimitVerdict =
   | { readonly allowed: true; readonly remaining: number }

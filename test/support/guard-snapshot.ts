@@ -24,6 +24,7 @@ export function snapshotOf(changes: Partial<GuardSnapshot> = {}): GuardSnapshot 
     actor: { uid: 1000, name: 'ci' },
     env: { CI: 'true' },
     git: { branch: 'main', commit: 'c0ffee'.padEnd(40, '0'), clean: true },
+    gitProblem: null,
     keys: [],
     approvals: [],
     usage: { starts: [], running: 0 },

@@ -66,6 +66,7 @@ export function inProcess(
     channel: null,
     guarding: {
       isolate,
+      storeDir: join(rig.project, '.ax'),
       keys: [],
       approvals: () => [],
       submissionKey: () => submissionKey(hostKey),

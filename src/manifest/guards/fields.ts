@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { parseDuration } from '../../security/duration.ts';
+import { HORIZON_MS, MAX_STARTS } from '../../store/horizon.ts';
 import { expect } from '../fields.ts';
 
 /** The values that guards are made of, each with words for what was expected. */
@@ -28,9 +29,14 @@ export const duration = z.string().check(
   expect((value) => (parseDuration(value) ?? 0) <= MAX_DURATION_MS, 'at most 3650d'),
 );
 
+/** A stretch of time back from now, in which something is counted. */
+export const window = duration.check(
+  expect((value) => (parseDuration(value) ?? 0) <= HORIZON_MS, 'at most 25d, as far as the store remembers'),
+);
+
 export const count = z
   .int()
-  .check(z.minimum(1, 'expected at least 1'), z.maximum(10_000, 'expected at most 10000'));
+  .check(z.minimum(1, 'expected at least 1'), z.maximum(MAX_STARTS, `expected at most ${MAX_STARTS}`));
 export const yes = z.literal(true, { error: 'expected true; leave the guard out to do without it' });
 
 const TIME = '(?:[01][0-9]|2[0-3]):[0-5][0-9]';

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { parseDuration } from '../../security/duration.ts';
+import { window } from './fields.ts';
 
 /** The grammar of the `moderation` guard, as people write it and as it is signed. */
 
@@ -26,10 +26,6 @@ const threshold = z.number().check(
   z.maximum(0.99, 'expected at most 0.99: a score of 1 is a verbatim repeat, which is never allowed'),
   z.refine((value) => Number(value.toFixed(2)) === value, 'expected at most two decimals'),
 );
-
-const window = z
-  .string()
-  .check(z.refine((text) => parseDuration(text) !== undefined, 'expected a duration such as 10m, 24h or 7d'));
 
 export const moderationSchema = z.strictObject({
   /** In their base form ("password", not "passwords"): inflections are found, and not undone. */

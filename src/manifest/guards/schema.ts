@@ -13,6 +13,7 @@ import {
   listOf,
   timeOfDay,
   timezone,
+  window,
   yes,
 } from './fields.ts';
 import { oneGuardOf } from './one-guard.ts';
@@ -34,7 +35,7 @@ const changeWindow = z
     expect(({ from, to }) => from !== to, 'from and to to differ; from "00:00" to "24:00" is the whole day'),
   );
 
-const rateLimit = z.strictObject({ max: count, per: duration });
+const rateLimit = z.strictObject({ max: count, per: window });
 
 const quota = z
   .strictObject({

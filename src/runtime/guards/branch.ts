@@ -4,10 +4,13 @@ import type { GuardSnapshot } from './snapshot.ts';
 import { fail, pass, type Verdict } from './verdict.ts';
 import { listed, quoted } from './wording.ts';
 
-/** The checked-out branch must match one of the patterns. Fails on a detached HEAD and outside a checkout. */
-export function evaluateBranch({ allow }: BranchRule, { git }: GuardSnapshot): Verdict {
+/**
+ * The checked-out branch must match one of the patterns. Fails on a detached HEAD, outside a checkout, and
+ * where git could not say.
+ */
+export function evaluateBranch({ allow }: BranchRule, { git, gitProblem }: GuardSnapshot): Verdict {
   const expected = `expected a branch of ${listed(allow)}`;
-  if (git === null) return fail(`${expected}; found no git checkout`);
+  if (git === null) return fail(`${expected}; ${gitProblem ?? 'found no git checkout'}`);
   const { branch } = git;
   if (branch === null) return fail(`${expected}; found a detached HEAD`);
   const pattern = allow.find((each) => matchesPath(each, branch));

@@ -21,6 +21,8 @@ export interface GuardSources {
   readonly keys: readonly SnapshotKey[];
   /** The approvals there are at this moment for exactly this plan; verified. */
   readonly approvals: (plan: GuardedTask) => readonly SnapshotApproval[];
+  /** The store's folder, which may lie in the checkout and is no change to it. */
+  readonly storeDir: string;
   /** What the texts of this invocation's runs are sealed with. */
   readonly submissionKey: () => TextKey;
   /** What opens those of earlier runs. */
@@ -56,7 +58,7 @@ export async function collectSnapshot(
   const project = manifest.project;
   const seesAll = guards.some((guard) => 'cel' in guard || 'script' in guard);
   const wants = (name: string): boolean => seesAll || guards.some((guard) => name in guard);
-  const git = wants('branch') || wants('gitClean') ? await readGit(context, roots.root) : NO_GIT;
+  const git = wants('branch') || wants('gitClean') ? await readGit(roots.root, { searchPath: roots.searchPath, storeDir: sources.storeDir }) : NO_GIT;
   const usage =
     database !== null && (wants('rateLimit') || wants('quota'))
       ? usageOf(database, { project, task: taskId, runId: run.id, attempt: run.attempt, now })

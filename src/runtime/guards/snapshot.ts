@@ -32,15 +32,10 @@ export interface GuardSnapshot {
   readonly actor: { readonly uid: number; readonly name: string };
   /** Only variables that a guard names, and only those that are set. */
   readonly env: Readonly<Record<string, string>>;
-  /** Null outside a git checkout. */
-  readonly git: {
-    /** Null on a detached HEAD. */
-    readonly branch: string | null;
-    /** Null before the first commit. */
-    readonly commit: string | null;
-    /** False when a tracked file changed or an untracked one is there. */
-    readonly clean: boolean;
-  } | null;
+  /** Null outside a git checkout, and where there is a problem. */
+  readonly git: GitFacts | null;
+  /** Why git could not say, in words that follow "expected …; ". Null when it did, and outside a checkout. */
+  readonly gitProblem: string | null;
   /** The keys that this run relies on. */
   readonly keys: readonly SnapshotKey[];
   /** Verified before they got here, and for exactly this project, manifest, task and inputs. */
@@ -58,6 +53,15 @@ export interface GuardSnapshot {
   readonly dependencies: readonly DependencyResult[];
   /** For every task in `task.needs`: whether it is done. */
   readonly needs: Readonly<Record<string, boolean>>;
+}
+
+export interface GitFacts {
+  /** Null on a detached HEAD. */
+  readonly branch: string | null;
+  /** Null before the first commit. */
+  readonly commit: string | null;
+  /** False when a tracked file changed or an untracked one is there. */
+  readonly clean: boolean;
 }
 
 export interface SnapshotKey {

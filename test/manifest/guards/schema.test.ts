@@ -58,7 +58,12 @@ describe('refuses', () => {
     [{ rateLimit: { max: 0, per: '1h' } }, 'rateLimit.max: expected at least 1'],
     [{ rateLimit: { max: 1.5, per: '1h' } }, ': rateLimit.max (expected int'],
     [{ rateLimit: { max: 5, per: '1 hour' } }, 'rateLimit.per: expected a duration'],
-    [{ rateLimit: { max: 5, per: '3651d' } }, 'rateLimit.per: expected at most 3650d'],
+    [
+      { rateLimit: { max: 5, per: '26d' } },
+      'rateLimit.per: expected at most 25d, as far as the store remembers',
+    ],
+    [{ rateLimit: { max: 10_001, per: '1h' } }, 'rateLimit.max: expected at most 10000'],
+    [{ keyAge: { max: '3651d' } }, 'keyAge.max: expected at most 3650d'],
     [{ rateLimit: { max: 5 } }, ': rateLimit.per (expected string'],
     [{ quota: {} }, 'quota: expected concurrent or perDay'],
     [{ quota: { concurrent: 1, timezone: 'UTC' } }, 'quota: expected a timezone only with perDay'],

@@ -75,6 +75,7 @@ describe('the guard', () => {
     ['another branch', on('feature'), 'found "feature"'],
     ['a detached HEAD', on(null), 'found a detached HEAD'],
     ['no checkout', snapshotOf({ git: null }), 'found no git checkout'],
+    ['no answer', snapshotOf({ git: null, gitProblem: 'found no git on PATH' }), 'found no git on PATH'],
     ['a name of any length', on('x'.repeat(5000)), `found "${'x'.repeat(80)}…"`],
     ['a name with control characters', on('a\u001b[2J'), 'found "a\\u001b[2J"'],
   ])('fails on %s', (_, snapshot, found) => {

@@ -15,3 +15,11 @@ test.each<[string, GuardSnapshot['git'], 'pass' | 'fail', string]>([
   const found = evaluateGitClean(true, snapshotOf({ git }));
   expect(found).toMatchObject({ verdict, reason: expect.stringContaining(words) });
 });
+
+test('says why git could not say', () => {
+  const snapshot = snapshotOf({ git: null, gitProblem: 'found no git on PATH' });
+  expect(evaluateGitClean(true, snapshot)).toEqual({
+    verdict: 'fail',
+    reason: 'expected a clean git checkout; found no git on PATH',
+  });
+});

@@ -57,6 +57,7 @@ describe('snapshotDigest', () => {
       snapshotOf({ now: base.now + 1 }),
       snapshotOf({ phase: 'spawn' }),
       snapshotOf({ git: null }),
+      snapshotOf({ gitProblem: 'found no git on PATH' }),
       snapshotOf({ env: {} }),
       snapshotOf({ needs: { build: false } }),
       snapshotOf({ usage: { starts: [1], running: 0 } }),
