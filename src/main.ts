@@ -21,7 +21,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const takesArgs = ['run', 'retry', 'approve', 'policy'].includes(argv[0] ?? '');
   const separator = takesArgs ? argv.indexOf('--') : -1;
   // What stands after it is the task's, even where it looks like an option of ours.
-  const own = separator < 0 ? argv : argv.slice(0, separator);
+  const own = (separator < 0 ? argv : argv.slice(0, separator)).map(
+    // Its duration is given with = or not at all; commander would take the next word for one.
+    (word) => (word === '--wait' ? '--wait=' : word),
+  );
   let exitCode = 0;
   const program = buildProgram(context, {
     version: VERSION,

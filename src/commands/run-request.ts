@@ -10,8 +10,8 @@ export interface RunOptions extends GlobalOptions {
   readonly dryRun?: boolean;
   readonly timeout?: string;
   readonly quiet?: boolean;
-  /** `true` without a duration. */
-  readonly wait?: true | string;
+  /** Empty without a duration. */
+  readonly wait?: string;
   readonly approval?: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export function parseRequest(
     args,
     inputs,
     timeoutMs: duration('--timeout', options.timeout),
-    waitMs: options.wait === true ? Number.POSITIVE_INFINITY : (duration('--wait', options.wait) ?? null),
+    waitMs: options.wait === '' ? Number.POSITIVE_INFINITY : (duration('--wait', options.wait) ?? null),
   };
 }
 

@@ -44,7 +44,7 @@ async function team(task = TASK): Promise<Team> {
     await must(rig, 'trust', 'add', PROJECT, '--key', author, '--home', home);
     const exported = await must(rig, 'keys', 'export', '--home', home);
     rig.write('approver.jwk', exported);
-    await must(rig, 'trust', 'add', PROJECT, 'approver.jwk', '--yes');
+    await must(rig, 'trust', 'add', PROJECT, 'approver.jwk');
   }
   let files = 0;
   return {
@@ -139,7 +139,7 @@ test('one by a key that the runner does not trust does not count', async () => {
   const us = await team();
   const [ana, ben] = [await us.approve(1), await us.approve(2)];
   const [key] = signingKeys({ ...us.rig, home: us.homes[1] ?? '' });
-  await must(us.rig, 'trust', 'remove', PROJECT, key?.kid ?? '', '--yes');
+  await must(us.rig, 'trust', 'remove', PROJECT, key?.kid ?? '');
   await waits(us, [ana, ben], 'not signed by a key that is trusted for acme/web');
 });
 

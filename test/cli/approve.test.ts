@@ -140,7 +140,7 @@ describe('ax approve', () => {
     const ofTask = ['deploy', '--input', 'target=api', '--output', 'a', ...json, '--', '--x'];
     const [task, run, plain, web] = [
       await must(rig, 'approve', ...ofTask),
-      await must(rig, 'approve', runId, '--output', 'b', ...json),
+      await must(rig, 'approve', runId, '--input', 'target=api', '--output', 'b', ...json, '--', '--x'),
       await must(rig, 'approve', 'deploy', '--output', 'c', ...json),
       await must(rig, 'approve', 'deploy', '--input', 'target=web', '--output', 'd', ...json),
     ].map((text) => document(approveShape, text).inputsSha256);

@@ -146,13 +146,13 @@ test('--wait=DURATION is the most that it waits: then the machine is told of the
   expect(moves.at(-1)).toMatchObject({ event: 'Timeout', from: 'WAITING_ON_DEP', to: 'FAILED' });
 });
 
-test('--wait takes a duration, and says where a bare one belongs', async () => {
+test('--wait stands before or after the tasks, and takes its duration with =', async () => {
   const rig = await createRig();
   await signGuarded(rig, [ALWAYS]);
-  const ran = await rig.ax('run', '--wait', 'start');
+  expect((await rig.ax('run', '--wait', 'start')).exitCode).toBe(0);
+  const ran = await rig.ax('run', 'start', '--wait=soon');
   expect(ran.exitCode).toBe(64);
-  expect(ran.stderr).toContain('--wait: expected a duration, found "start"');
-  expect(rig.has('started')).toBe(false);
+  expect(ran.stderr).toContain('--wait: expected a duration, found "soon"');
 });
 
 test('a deferred task gives its place to others, and what needs it is skipped', async () => {
