@@ -65,7 +65,7 @@ function checkParameters(name: string, task: Task): void {
     if (variables.has(variable))
       refuse(name, 'params', `expected names that differ in more than case: ${parameter}`);
     variables.add(variable);
-    if (value !== undefined && pattern !== undefined && !wholeMatch(pattern, value)) {
+    if (value !== undefined && pattern !== undefined && !wholeMatch(pattern, value.trim())) {
       refuse(name, `params.${parameter}.default`, `expected a match of ${pattern}, found "${value}"`);
     }
   }

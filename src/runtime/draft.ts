@@ -75,7 +75,8 @@ export function draftTask({ tasks }: Manifest, request: DraftRequest): Draft {
 function resolveInputs(request: DraftRequest, task: Task): Map<string, string> {
   return new Map(
     Object.entries(task.params ?? {}).map(([name, { pattern, default: fallback }]) => {
-      const value = request.inputs.get(name) ?? fallback;
+      // White space around a value is a slip of quoting or pasting, never part of it.
+      const value = (request.inputs.get(name) ?? fallback)?.trim();
       const where = `task ${request.taskId}, input ${name}`;
       if (value === undefined) throw invalidInput(`${where}: expected a value, found none`, name);
       if (value.length > MAX_INPUT_CHARACTERS) {

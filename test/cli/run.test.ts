@@ -756,3 +756,10 @@ function processesOf(runId: string | null | undefined): string[] {
     }
   });
 }
+
+it('white space around an input is taken off before anything looks at it', async () => {
+  const rig = await createRig();
+  await rig.sign('t: {run: [echo, "[{{who}}]"], params: {who: {pattern: "[a-z]+"}}}');
+  const ran = await rig.ax('run', 't', '--input', 'who= \talice\n', '--quiet');
+  expect(ran).toMatchObject({ exitCode: 0, stdout: '[alice]\n' });
+});
