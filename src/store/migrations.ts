@@ -112,4 +112,24 @@ export const MIGRATIONS: readonly string[] = [
     used_at      INTEGER
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Starts, in the order of their commits. A place is never used twice, so whoever has one knows who was before.
+  CREATE TABLE starts (
+    place   INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    task    TEXT NOT NULL,
+    run_id  TEXT NOT NULL REFERENCES runs (id),
+    attempt INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    UNIQUE (run_id, attempt)
+  ) STRICT;
+  CREATE INDEX starts_task ON starts (project, task, at);
+  CREATE INDEX starts_at ON starts (at);
+
+  CREATE TABLE submissions (
+    place  INTEGER PRIMARY KEY REFERENCES starts (place) ON DELETE CASCADE,
+    kid    TEXT NOT NULL,
+    sealed BLOB NOT NULL
+  ) STRICT;
+  `,
 ];
