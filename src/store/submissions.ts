@@ -64,8 +64,11 @@ export function recordSubmission(
 ): void {
   const { runId, attempt, key, randomBytes } = submission;
   const place = placeOf(database, { runId, attempt });
-  if (place === null)
-    throw new AxError('INTERNAL', `run ${runId}: expected a start of attempt ${attempt}, found none`);
+  if (place === null) {
+    throw new AxError('INTERNAL', `run ${runId}: expected a start of attempt ${attempt}, found none`, {
+      hint: 'this is a defect in ax; please report it',
+    });
+  }
   const { title, description, inputs } = submission.texts;
   const text = canonicalJson({ title, description, inputs });
   const sealed = sealText(key, { text, aad: binding({ runId, attempt }), randomBytes });

@@ -3,12 +3,16 @@ import { createContext } from '../../src/context.ts';
 import { isAxError } from '../../src/errors.ts';
 import { submitEvent } from '../../src/runtime/dispatcher.ts';
 import { createEvent } from '../../src/runtime/events.ts';
+import { evaluateQuota } from '../../src/runtime/guards/quota.ts';
+import { evaluateRateLimit } from '../../src/runtime/guards/rate-limit.ts';
 import { appendAudit } from '../../src/store/audit.ts';
 import { redeemToken } from '../../src/store/cancel-tokens.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { countUse } from '../../src/store/limits.ts';
-import { loadRun } from '../../src/store/runs.ts';
+import { advanceRun, loadRun } from '../../src/store/runs.ts';
+import { recordStart, usageOf } from '../../src/store/starts.ts';
 import { rememberVersion } from '../../src/store/versions.ts';
+import { snapshotOf } from './guard-snapshot.ts';
 
 /** One of several processes on one store: prints `ready`, waits for its standard input, then does its job. */
 
@@ -83,6 +87,27 @@ const JOBS: Record<string, () => () => string> = {
         cancellationRequested: false,
       };
       return submitEvent({ context, database }, run, { record, context: ready }).toState;
+    };
+  },
+
+  // What an attempt does between its two looks at the guards: it commits its start, and asks whether there was room.
+  start: () => {
+    const database = openDatabase(place, uid);
+    const [id = '', now = ''] = args;
+    const run = loadRun(database, id);
+    if (run === null) throw new Error('no such run');
+    const { project, task, attempt, state, seq } = run;
+    const start = { project, task, runId: id, attempt, now: Number(now) };
+    return () => {
+      database.write(() => {
+        recordStart(database, start);
+        advanceRun(database, { id, seq: seq + 1, fromState: state, toState: 'EXECUTING' });
+      });
+      const usage = usageOf(database, start);
+      const snapshot = snapshotOf({ now: start.now, usage });
+      const rate = evaluateRateLimit({ max: 1, per: '1h' }, snapshot);
+      const quota = evaluateQuota({ concurrent: 1 }, snapshot);
+      return `${usage.starts.length} ${usage.running} ${rate.verdict} ${quota.verdict}`;
     };
   },
 
