@@ -4,9 +4,10 @@ import type { Draft } from '../draft.ts';
 import { fail } from '../guards/verdict.ts';
 import { takeEarly } from './early.ts';
 import { defaultLimits, type GuardJob, type GuardKind, type HydrateJob, type HydrateMessage } from './job.ts';
+import { talkTo } from './process.ts';
 import { createQueue } from './queue.ts';
 import { type GuardAnswer, type GuardReply, guardReader, hydrateReader } from './replies.ts';
-import { OWN_PROGRAM, type Program, spawnProgram, TEAM_PROGRAM } from './spawn.ts';
+import { OWN_PROGRAM, type Program, type Spawned, spawnProgram, TEAM_PROGRAM } from './spawn.ts';
 
 /**
  * Where manifests are hydrated and guards evaluated: two processes beside ax that hold nothing but what they are
@@ -43,9 +44,14 @@ export interface IsolateOptions {
   /** What the two processes run; something else in tests. */
   readonly own?: Program;
   readonly team?: Program;
+  /** Milliseconds to start a process and load what a job needs; 15 seconds unless told. */
+  readonly loadMs?: number;
 }
 
-const HYDRATE_WALL_MS = 10_000;
+/** A tenth of a second would do, but the machine may be busy. */
+const LOAD_MS = 15_000;
+
+const HYDRATE_WALL_MS = 5_000;
 /** Filled-in arguments can be longer than the manifest they come from, but not without bound. */
 const MAX_HYDRATE_REPLY_BYTES = 16 * 1024 * 1024;
 /** Enough for a reason of 500 characters and a finding, each character escaped. */
@@ -55,10 +61,15 @@ const MAX_SNAPSHOT_LENGTH = { own: 16 * 1024 * 1024, team: 1024 * 1024 };
 const MAX_SOURCE_LENGTH = 256 * 1024;
 
 /** Makes an isolate. Nothing is started before it is needed, or `prewarm`; what was started early is used. */
-export function createIsolate({ own = OWN_PROGRAM, team = TEAM_PROGRAM }: IsolateOptions = {}): Isolate {
+export function createIsolate({
+  own = OWN_PROGRAM,
+  team = TEAM_PROGRAM,
+  loadMs = LOAD_MS,
+}: IsolateOptions = {}): Isolate {
+  const startOwn = (): Spawned => (own === OWN_PROGRAM ? takeEarly() : undefined) ?? spawnProgram(own);
   const queues = {
-    own: createQueue(() => (own === OWN_PROGRAM ? takeEarly() : undefined) ?? spawnProgram(own)),
-    team: createQueue(() => spawnProgram(team)),
+    own: createQueue(() => talkTo(startOwn(), loadMs)),
+    team: createQueue(() => talkTo(spawnProgram(team), loadMs)),
   };
 
   return {

@@ -74,7 +74,7 @@ export interface HydrateJob {
   readonly inputs: ReadonlyMap<string, string>;
   /** `--timeout`, in milliseconds. */
   readonly timeoutMs: number | undefined;
-  /** Time on the wall for all of it, in milliseconds; 10 seconds unless told. */
+  /** Time on the wall for all of it, in milliseconds; 5 seconds unless told. */
   readonly wallMs?: number;
 }
 

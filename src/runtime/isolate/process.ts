@@ -31,8 +31,6 @@ export interface IsolateProcess {
   end(): Promise<void>;
 }
 
-/** Starting a process and reading an interpreter takes a tenth of a second, but the machine may be busy. */
-const LOAD_MS = 15_000;
 /** A process that was killed is gone within milliseconds; one that the kernel cannot end is not waited for. */
 const END_MS = 1_000;
 const LINE_FEED = 0x0a;
@@ -56,8 +54,10 @@ interface Open {
  *
  * What comes back is held to that as if it came from another machine. A process that says anything else, too much,
  * or out of turn, that takes too long, or ends, is killed.
+ *
+ * @param loadMs how long it may take from a question until it begins.
  */
-export function talkTo({ process: child, input, output }: Spawned): IsolateProcess {
+export function talkTo({ process: child, input, output }: Spawned, loadMs: number): IsolateProcess {
   let open: Open | undefined;
   let usable = child.pid !== undefined;
   let lastId = 0;
@@ -156,7 +156,7 @@ export function talkTo({ process: child, input, output }: Spawned): IsolateProce
           timer: undefined,
           began: false,
         };
-        limitTime(open, LOAD_MS, 'could not be loaded in time');
+        limitTime(open, loadMs, 'could not be loaded in time');
         input.write(`${JSON.stringify({ id: lastId, job: question.job })}\n`);
       });
     },

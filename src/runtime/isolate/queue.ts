@@ -1,5 +1,4 @@
-import { type Heard, type IsolateProcess, type Question, talkTo } from './process.ts';
-import type { Spawned } from './spawn.ts';
+import type { Heard, IsolateProcess, Question } from './process.ts';
 
 /** Jobs for a process, one after the other; for a process that broke, the next job gets a new one. */
 export interface Queue {
@@ -14,18 +13,18 @@ export interface Queue {
 const MAX_WAITING = 1024;
 
 /** Nothing is started before the first job, or `tell`. */
-export function createQueue(start: () => Spawned): Queue {
+export function createQueue(start: () => IsolateProcess): Queue {
   let current: IsolateProcess | undefined;
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   let closed = false;
 
   const usable = (): IsolateProcess => {
-    if (current === undefined || !current.usable()) current = talkTo(start());
+    if (current === undefined || !current.usable()) current = start();
     return current;
   };
   const askNow = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
-    if (closed) return { broken: 'is closed' };
+    if (closed) return { broken: 'was not asked: it is closed' };
     const asked = usable();
     const heard = await asked.ask(question);
     // Waiting for its end gives the memory back before the next job begins.
@@ -35,7 +34,8 @@ export function createQueue(start: () => Spawned): Queue {
 
   return {
     ask(question, spent = () => false) {
-      if (waiting >= MAX_WAITING) return Promise.resolve({ broken: 'has too many jobs waiting' });
+      if (waiting >= MAX_WAITING)
+        return Promise.resolve({ broken: 'was not asked: too many jobs are waiting' });
       waiting += 1;
       const heard = tail
         .then(() => askNow(question, spent))

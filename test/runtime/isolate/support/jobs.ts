@@ -1,9 +1,12 @@
+import type { BuiltinGuard } from '../../../../src/manifest/guards/schema.ts';
 import {
   type CelJob,
   defaultLimits,
+  type GuardJob,
   type GuardLimits,
   type ScriptJob,
 } from '../../../../src/runtime/isolate/job.ts';
+import type { Program } from '../../../../src/runtime/isolate/spawn.ts';
 
 /** 2026-01-15, a Thursday, 14:30 UTC. */
 export const NOW = Date.UTC(2026, 0, 15, 14, 30);
@@ -45,3 +48,10 @@ export function cel(expression: string, limits: Partial<GuardLimits> = {}): CelJ
     limits: { ...defaultLimits('cel'), ...limits },
   };
 }
+
+export function builtin(config: BuiltinGuard): GuardJob {
+  return { kind: 'builtin', config, snapshotText: SNAPSHOT_TEXT };
+}
+
+/** The process that breaks the rules. */
+export const ROGUE: Program = { file: new URL('./rogue-child.mts', import.meta.url), heapMb: 64 };
