@@ -13,6 +13,7 @@ import { VERSION } from '../src/version.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = globSync('{*.md,docs/*.md,bench/*.md}', { cwd: root }).sort();
 const formats = read('docs/formats.md');
+const guards = read('docs/guards.md');
 
 function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
@@ -31,6 +32,7 @@ describe('the documentation', () => {
         'docs/design-notes.md',
         'docs/exit-codes.md',
         'docs/formats.md',
+        'docs/guards.md',
         'docs/threat-model.md',
       ]),
     );
@@ -59,10 +61,10 @@ describe('the documentation', () => {
 });
 
 describe('docs/formats.md', () => {
-  it('has every key of ax.yaml and of the signed payload', () => {
+  it('has, with docs/guards.md, every key of ax.yaml and of the signed payload', () => {
     const schemas = [sourceSchema, manifestSchema].map((s) => z.toJSONSchema(s, { unrepresentable: 'any' }));
     for (const key of new Set(schemas.flatMap(propertyNames))) {
-      expect(formats, key).toMatch(new RegExp(`\`[^\`\n]*\\b${key}\\b[^\`\n]*\``));
+      expect(formats + guards, key).toMatch(new RegExp(`\`[^\`\n]*\\b${key}\\b[^\`\n]*\``));
     }
   });
 

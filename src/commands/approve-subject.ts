@@ -95,11 +95,7 @@ function proposalOf(
 }
 
 /** What a run of the task would be given, its signed defaults included. @throws TASK_UNKNOWN, INPUT_INVALID */
-async function draft(
-  verified: VerifiedManifest,
-  taskId: string,
-  { inputs, args }: Request,
-): Promise<Draft> {
+async function draft(verified: VerifiedManifest, taskId: string, { inputs, args }: Request): Promise<Draft> {
   const task = taskNamed(verified.manifest.tasks, taskId);
   const names = Object.keys(task.params ?? {});
   requireParameters(taskId, names, inputs);

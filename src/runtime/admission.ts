@@ -4,10 +4,10 @@ import { withdrawStart } from '../store/starts.ts';
 import { checkGuards, recordAdmission } from './attempt-guards.ts';
 import { type ReadyCommand, readyCommand } from './command.ts';
 import type { EventSource } from './events.ts';
+import { canceledEnd, type Going, recordDependencies, send } from './going.ts';
 import type { Decision } from './guards/gate.ts';
 import type { GuardSnapshot } from './guards/snapshot.ts';
 import type { Verdict } from './guards/verdict.ts';
-import { canceledEnd, type Going, recordDependencies, send } from './going.ts';
 import { hold } from './hold.ts';
 import { blocked, deferred, type End, skipped, waitedTooLong } from './outcome.ts';
 import { digestArtifacts } from './products.ts';
@@ -99,10 +99,7 @@ async function confirm(going: Going, admitted: ReadyCommand): Promise<ReadyComma
 }
 
 /** Out of EXECUTING before anything was started: there is nothing to roll back, and no start to count. */
-function turnBack(
-  going: Going,
-  { rule, source, end }: { rule: string; source: EventSource; end: End },
-): End {
+function turnBack(going: Going, { rule, source, end }: { rule: string; source: EventSource; end: End }): End {
   const alongside = () => withdrawStart(going.invocation.database, startOf(going));
   send(going, { type: 'RuleViolation', rule }, source, { alongside });
   return end;
@@ -127,7 +124,13 @@ async function waitForGuards(going: Going, deferral: Verdict & { verdict: 'defer
   // Where nobody waits and nothing else goes on, that is known by now.
   if ((await Promise.race([others, null])) === 'alone') return deferred(plan, deferral);
   const until = context.now() + deferral.retryAfterMs;
-  void invocation.report({ type: 'waiting', runId: run.id, task: plan.taskId, reason: deferral.reason, until });
+  void invocation.report({
+    type: 'waiting',
+    runId: run.id,
+    task: plan.taskId,
+    reason: deferral.reason,
+    until,
+  });
   const released = await hold(context, {
     until,
     deadline: going.deadline,

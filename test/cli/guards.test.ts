@@ -324,7 +324,7 @@ test('moderation: a repeat of a recent run is refused, an honest variation is no
 
 test('a declared secret that a script repeats is masked wherever its reason is kept or shown', async () => {
   const rig = await createRig();
-  rig.write('leak.js', 'export default ({ env }) => ({ verdict: "fail", reason: `saw ${env.TOKEN}` });');
+  rig.write('leak.js', 'export default ({ env }) => ({ verdict: "fail", reason: "saw " + env.TOKEN });');
   await rig.sign(`
     start: {run: [touch, started], secrets: [TOKEN], guards: [{env: {TOKEN: {pattern: ".*"}}}, {script: leak.js}]}`);
   const ran = await rig.axWith({ env: { TOKEN: 'canary-4711-x9' } }, 'run', 'start', '--json');

@@ -58,7 +58,10 @@ export async function collectSnapshot(
   const project = manifest.project;
   const seesAll = guards.some((guard) => 'cel' in guard || 'script' in guard);
   const wants = (name: string): boolean => seesAll || guards.some((guard) => name in guard);
-  const git = wants('branch') || wants('gitClean') ? await readGit(roots.root, { searchPath: roots.searchPath, storeDir: sources.storeDir }) : NO_GIT;
+  const git =
+    wants('branch') || wants('gitClean')
+      ? await readGit(roots.root, { searchPath: roots.searchPath, storeDir: sources.storeDir })
+      : NO_GIT;
   const usage =
     database !== null && (wants('rateLimit') || wants('quota'))
       ? usageOf(database, { project, task: taskId, runId: run.id, attempt: run.attempt, now })

@@ -85,7 +85,14 @@ describe('refuses', () => {
     ]),
     [{ env: {} }, 'env: expected at least one variable'],
     [{ env: { CI: true } }, ': env.CI (expected the exact value in quotes'],
-    [{ env: { 'A-B': 'x' } }, ': env.A-B (expected the name of an environment variable)'],
+    [
+      { env: { 'A-B': 'x' } },
+      ': env.A-B (expected the name of an environment variable, none that begins with AX_)',
+    ],
+    [
+      { env: { AX_RECEIPT_KEY: 'x' } },
+      ': env.AX_RECEIPT_KEY (expected the name of an environment variable, none',
+    ],
     [{ env: { A: { pattern: '(' } } }, 'env.A.pattern: expected a regular expression'],
     [{ env: { A: { patern: 'x' } } }, ': env.A (expected the exact value'],
     [{ keyAge: { max: 'old' } }, 'keyAge.max: expected a duration'],
