@@ -73,7 +73,8 @@ function refused(
   const { rejections: earlier, counted: countedBefore, ...same } = before;
   expect(unmoved).toEqual(same);
   expect(rejections).toHaveLength(earlier.length + 1);
-  expect(counted).toBe(countedBefore + 1);
+  // More than tell that there are too many are not kept.
+  expect(counted).toBe(Math.min(countedBefore + 1, 11));
   const last = rejections.at(-1)?.data;
   expect(last).toMatchObject({ event: record.type, seq: record.seq, source: record.source });
   return (last as { reason: string } | undefined)?.reason;
