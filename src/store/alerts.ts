@@ -14,8 +14,9 @@ export type AlertKind = keyof typeof ALERTS;
 
 /**
  * Counts one occurrence, and raises the alert when there are too many: as a record of the audit log, once a
- * window. The counts live in the store, so they add up over processes and restarts. Inside `database.write`, in
- * the transaction that records the occurrence itself.
+ * window. The counts live in the store, so they add up over processes and restarts. Only as many are kept as tell
+ * that there are too many: a flood makes neither the store nor the counting grow. Inside `database.write`, in the
+ * transaction that records the occurrence itself.
  */
 export function countTowardsAlert(
   database: Database,
@@ -31,6 +32,12 @@ export function countTowardsAlert(
   const add = database.prepare('INSERT INTO limit_uses (bucket, at) VALUES (?, ?)');
   const count = database.prepare('SELECT count(*) AS n FROM limit_uses WHERE bucket = ?');
   add.run(seen, now);
+  database
+    .prepare(
+      `DELETE FROM limit_uses WHERE rowid IN
+         (SELECT rowid FROM limit_uses WHERE bucket = ? ORDER BY at DESC LIMIT -1 OFFSET ?)`,
+    )
+    .run(seen, over + 1);
   const occurrences = Number(count.get(seen)?.n);
   if (occurrences <= over || Number(count.get(raised)?.n) > 0) return;
   add.run(raised, now);

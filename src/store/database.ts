@@ -10,6 +10,8 @@ const APPLICATION_ID = 0x61780001;
 /** The database's name in the store's folder. */
 export const STORE_FILE = 'ax.db';
 const BUSY_TIMEOUT_MS = 15_000;
+/** At most, between two looks whether a lock is free. */
+const MAX_PAUSE_MS = 20;
 
 /** One open store. Every write happens inside `write`, which is one durable transaction. */
 export interface Database {
@@ -90,8 +92,9 @@ function migrate(sqlite: DatabaseSync, directory: string): void {
       { hint: 'use that ax, or another store with --store' },
     );
   }
-  switchToWal(sqlite);
-  sqlite.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+  whenFree(sqlite, 'PRAGMA journal_mode = WAL');
+  sqlite.exec('PRAGMA synchronous = FULL');
+  whenFree(sqlite, 'BEGIN IMMEDIATE');
   try {
     // Read again under the lock: another process may have migrated meanwhile.
     for (const step of MIGRATIONS.slice(pragma(sqlite, 'user_version'))) sqlite.exec(step);
@@ -118,20 +121,26 @@ function inspect(sqlite: DatabaseSync): { applicationId: number; version: number
   }
 }
 
-/** For the lock that this takes SQLite does not always wait, whatever the busy timeout says; so it is done here. */
-function switchToWal(sqlite: DatabaseSync): void {
-  const pause = 10;
+/**
+ * Runs a statement that takes a lock, once the lock is free. SQLite would wait for some locks and not for others,
+ * and up to 100 ms between one look and the next: of many processes the one that had waited longest would look least
+ * often, and might wait in vain. At 20 ms, which all come to soon, they have the same chance.
+ */
+function whenFree(sqlite: DatabaseSync, sql: string): void {
   sqlite.exec('PRAGMA busy_timeout = 0');
-  for (let left = BUSY_TIMEOUT_MS / pause; ; left--) {
-    try {
-      sqlite.exec('PRAGMA journal_mode = WAL');
-      break;
-    } catch (error) {
-      if (left === 0 || primaryCode(error) !== SQLITE.BUSY) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+  try {
+    for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+      try {
+        sqlite.exec(sql);
+        return;
+      } catch (error) {
+        if (waited >= BUSY_TIMEOUT_MS || primaryCode(error) !== SQLITE.BUSY) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+      }
     }
+  } finally {
+    sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   }
-  sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
 }
 
 function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): number {
@@ -140,9 +149,9 @@ function pragma(sqlite: DatabaseSync, name: 'application_id' | 'user_version'): 
 
 function handle(sqlite: DatabaseSync, directory: string): Database {
   const statements = new Map<string, StatementSync>();
-  const transaction = <T>(begin: string, body: () => T): T =>
+  const transaction = <T>(begin: () => void, body: () => T): T =>
     translate(directory, () => {
-      sqlite.exec(begin);
+      begin();
       try {
         const result = body();
         sqlite.exec('COMMIT');
@@ -163,8 +172,8 @@ function handle(sqlite: DatabaseSync, directory: string): Database {
       }
       return statement;
     },
-    write: (body) => transaction('BEGIN IMMEDIATE', body),
-    read: (body) => transaction('BEGIN', body),
+    write: (body) => transaction(() => whenFree(sqlite, 'BEGIN IMMEDIATE'), body),
+    read: (body) => transaction(() => sqlite.exec('BEGIN'), body),
     close: () => sqlite.close(),
   };
 }

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { dispatch, type LiveRun, submitEvent } from '../../src/runtime/dispatcher.ts';
-import { type AuthenticatedEvent, createEvent, eventMac } from '../../src/runtime/events.ts';
+import {
+  type AuthenticatedEvent,
+  createEvent,
+  type EventSource,
+  eventMac,
+} from '../../src/runtime/events.ts';
 import {
   EVENT_TYPES,
+  type EventType,
   type MachineContext,
   type MachineEvent,
   STATES,
@@ -15,7 +21,7 @@ import { listEvents } from '../../src/store/events.ts';
 import { finishRun, loadRun } from '../../src/store/runs.ts';
 import { codeOf } from '../support/code-of.ts';
 import { type TestContext, testContext } from '../support/context.ts';
-import { newLiveRun, temporaryStore } from '../support/store.ts';
+import { newLiveRun, reopenStore, temporaryStore } from '../support/store.ts';
 
 const CLEAR: MachineContext = {
   dependenciesReady: true,
@@ -55,16 +61,39 @@ function stateOf(database: Database, run: LiveRun) {
   return { state: row?.state, seq: row?.seq };
 }
 
+/** Submits what is to be rejected: nothing moves, one record says why, and it counts towards the alert. */
 function refused(
   edge: { context: TestContext; database: Database },
   run: LiveRun,
   record: AuthenticatedEvent,
-) {
-  const before = stateOf(edge.database, run);
+): string | undefined {
+  const before = traces(edge, run);
   expect(codeOf(() => submitEvent(edge, run, { record, context: CLEAR }))).toBe('EVENT_REJECTED');
-  expect(stateOf(edge.database, run)).toEqual(before);
-  const last = listAudit(edge.database, { type: 'event.rejected' }).at(-1);
-  return (last?.data as { reason: string } | undefined)?.reason;
+  const { rejections, counted, ...unmoved } = traces(edge, run);
+  const { rejections: earlier, counted: countedBefore, ...same } = before;
+  expect(unmoved).toEqual(same);
+  expect(rejections).toHaveLength(earlier.length + 1);
+  // More than tell that there are too many are not kept.
+  expect(counted).toBe(Math.min(countedBefore + 1, 11));
+  const last = rejections.at(-1)?.data;
+  expect(last).toMatchObject({ event: record.type, seq: record.seq, source: record.source });
+  return (last as { reason: string } | undefined)?.reason;
+}
+
+/** What is in the store of a run, and how many rejections of the last five minutes are counted. */
+function traces({ context, database }: { context: TestContext; database: Database }, run: LiveRun) {
+  return {
+    row: loadRun(database, run.id),
+    live: { state: run.state, seq: run.seq },
+    events: listEvents(database, run.id),
+    transitions: listAudit(database, { type: 'run.transition', runId: run.id }),
+    rejections: listAudit(database, { type: 'event.rejected', runId: run.id }),
+    counted: Number(
+      database
+        .prepare("SELECT count(*) AS n FROM limit_uses WHERE bucket = 'alert:event-replays' AND at > ?")
+        .get(context.clock - 5 * 60_000)?.n,
+    ),
+  };
 }
 
 describe('an event moves a run', () => {
@@ -163,56 +192,111 @@ describe('an event is rejected, and that is recorded', () => {
     const restarted: LiveRun = { ...run, state: 'BOOTSTRAPPING', seq: 0 };
     expect(refused({ context, database }, restarted, record)).toBe('expected sequence 2, found 1');
   });
+
+  test('also by a store that was closed meanwhile, which takes the next one', () => {
+    const { context, database, run } = setUp('reopened');
+    const record = nextEvent(context, run);
+    submitEvent({ context, database }, run, { record, context: CLEAR });
+    const ahead = nextEvent(context, run, { seq: 3 });
+    database.close();
+    const reopened = reopenStore(context, database);
+    const edge = { context, database: reopened };
+    expect(refused(edge, run, record)).toBe('expected sequence 2, found 1');
+    expect(refused(edge, run, ahead)).toBe('expected sequence 2, found 3');
+    const submitted = dispatch(edge, run, {
+      event: { type: 'TaskSubmitted', taskId: 'build', manifestVersion: '1' },
+      context: CLEAR,
+      source: 'dispatcher',
+    });
+    expect(submitted.toState).toBe('PREPARING');
+    // What came too early then is next now, and moves the run once.
+    expect(submitEvent(edge, run, { record: ahead, context: CLEAR }).toState).toBe('EXECUTING');
+    expect(refused(edge, run, ahead)).toBe('expected sequence 4, found 3');
+    expect(stateOf(reopened, run)).toEqual({ state: 'EXECUTING', seq: 3 });
+    verifyAudit(reopened);
+  });
 });
 
 test('more than ten rejections in five minutes raise one alert', () => {
   const { context, database, run } = setUp('alert');
   const record = nextEvent(context, run);
   submitEvent({ context, database }, run, { record, context: CLEAR });
-  const alerts = () => listAudit(database, { type: 'alert' });
   for (let round = 0; round < 10; round += 1) refused({ context, database }, run, record);
-  expect(alerts()).toEqual([]);
-  for (let round = 0; round < 5; round += 1) refused({ context, database }, run, record);
+  expect(listAudit(database, { type: 'alert' })).toEqual([]);
+  // The count outlives the process.
+  database.close();
+  const edge = { context, database: reopenStore(context, database) };
+  const alerts = () => listAudit(edge.database, { type: 'alert' });
+  for (let round = 0; round < 5; round += 1) refused(edge, run, record);
   expect(alerts().map(({ data }) => data)).toEqual([
     { alert: 'event-replays', severity: 'high', occurrences: 11, windowSeconds: 300 },
   ]);
   context.clock += 5 * 60_000;
-  for (let round = 0; round < 11; round += 1) refused({ context, database }, run, record);
+  for (let round = 0; round < 11; round += 1) refused(edge, run, record);
   expect(alerts()).toHaveLength(2);
 });
 
-describe('through the dispatcher, every event in every state does what the machine says', () => {
-  const events: Record<(typeof EVENT_TYPES)[number], MachineEvent> = {
-    TaskSubmitted: { type: 'TaskSubmitted', taskId: 'build', manifestVersion: '1' },
-    DependenciesReady: READY,
-    RuleViolation: { type: 'RuleViolation', rule: 'exit:1' },
-    Timeout: { type: 'Timeout', ms: 5 },
-    CancelRequest: { type: 'CancelRequest', requestedBy: 'alice' },
-    RetryTrigger: { type: 'RetryTrigger' },
-    TelemetryFlushed: { type: 'TelemetryFlushed' },
+describe('through the dispatcher and the store, every event in every state does what the machine says', () => {
+  const events: Record<EventType, { event: MachineEvent; source: EventSource }> = {
+    TaskSubmitted: {
+      event: { type: 'TaskSubmitted', taskId: 'build', manifestVersion: '1' },
+      source: 'dispatcher',
+    },
+    DependenciesReady: { event: READY, source: 'dispatcher' },
+    RuleViolation: { event: { type: 'RuleViolation', rule: 'exit:1' }, source: 'executor' },
+    Timeout: { event: { type: 'Timeout', ms: 5 }, source: 'dispatcher' },
+    CancelRequest: { event: { type: 'CancelRequest', requestedBy: 'alice' }, source: 'cancel-channel' },
+    RetryTrigger: { event: { type: 'RetryTrigger' }, source: 'dispatcher' },
+    TelemetryFlushed: { event: { type: 'TelemetryFlushed' }, source: 'telemetry' },
   };
-  const sources = {
-    TaskSubmitted: 'dispatcher',
-    DependenciesReady: 'dispatcher',
-    RuleViolation: 'executor',
-    Timeout: 'dispatcher',
-    CancelRequest: 'cancel-channel',
-    RetryTrigger: 'dispatcher',
-    TelemetryFlushed: 'telemetry',
-  } as const;
+  const either = [true, false];
+  const contexts: MachineContext[] = either.flatMap((dependenciesReady) =>
+    (['Allowed', { blocked: 'quota' }] as const).flatMap((guardVerdict) =>
+      either.flatMap((telemetryPending) =>
+        either.map((cancellationRequested) => ({
+          dependenciesReady,
+          guardVerdict,
+          telemetryPending,
+          cancellationRequested,
+        })),
+      ),
+    ),
+  );
 
-  test.each(STATES)('%s', (state: State) => {
+  test.each(STATES)('%s, in every context: committed, in sequence, on record', (state: State) => {
     const { context, database } = setUp(state);
     for (const type of EVENT_TYPES) {
-      const run = newLiveRun(context, database);
-      database.write(() => database.prepare('UPDATE runs SET state = ? WHERE id = ?').run(state, run.id));
-      const outcome = dispatch({ context, database }, run, {
-        event: events[type],
-        context: CLEAR,
-        source: sources[type],
-      });
-      expect(outcome).toEqual(transition(state, events[type], CLEAR));
-      expect(stateOf(database, run)).toEqual({ state: outcome.toState, seq: 1 });
+      const { event, source } = events[type];
+      for (const machine of contexts) {
+        const run = newLiveRun(context, database);
+        database.write(() => database.prepare('UPDATE runs SET state = ? WHERE id = ?').run(state, run.id));
+        const outcome = dispatch({ context, database }, run, { event, context: machine, source });
+        expect(outcome).toEqual(transition(state, event, machine));
+        const { status, fromState, toState, reason } = outcome;
+        if (status === 'rejected') expect(toState).toBe(state);
+        expect(stateOf(database, run)).toEqual({ state: toState, seq: 1 });
+        expect({ state: run.state, seq: run.seq }).toEqual({ state: toState, seq: 1 });
+        const [stored, ...more] = listEvents(database, run.id);
+        expect(stored).toMatchObject({ seq: 1, type, source, status, fromState, toState, reason });
+        expect(more).toEqual([]);
+        expect(listAudit(database, { runId: run.id }).map((record) => [record.type, record.data])).toEqual([
+          [
+            'run.transition',
+            {
+              task: 'build',
+              event: type,
+              eventId: stored?.id,
+              seq: 1,
+              source,
+              status,
+              from: state,
+              to: toState,
+              reason,
+            },
+          ],
+        ]);
+      }
     }
+    expect(verifyAudit(database).records).toBe(EVENT_TYPES.length * contexts.length);
   });
 });

@@ -12,9 +12,20 @@ export function temporaryStore(context: TestContext): Database {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ax-store-')));
   const database = openDatabase(join(folder, '.ax'), context.actor.uid);
   onTestFinished(() => {
-    database.close();
+    try {
+      database.close();
+    } catch {
+      // The test has closed it.
+    }
     rmSync(folder, { recursive: true, force: true });
   });
+  return database;
+}
+
+/** The same store, as the next process opens it once the first has closed it. */
+export function reopenStore(context: TestContext, { directory }: Database): Database {
+  const database = openDatabase(directory, context.actor.uid);
+  onTestFinished(() => database.close());
   return database;
 }
 
