@@ -59,12 +59,12 @@ interface Open {
  */
 export function talkTo({ process: child, input, output }: Spawned, loadMs: number): IsolateProcess {
   let open: Open | undefined;
-  let usable = child.pid !== undefined;
+  let usable = child.exitCode === null && child.signalCode === null;
   let lastId = 0;
   let received: Buffer[] = [];
   let receivedBytes = 0;
   const gone = new Promise<void>((resolve) => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) resolve();
+    if (!usable) resolve();
     else child.once('exit', () => resolve());
   });
 
@@ -138,13 +138,12 @@ export function talkTo({ process: child, input, output }: Spawned, loadMs: numbe
   output.on('data', take);
   // After the output, so that what was said before the end is heard first.
   child.once('close', () => breakWith('ended its process'));
-  if (child.exitCode !== null || child.signalCode !== null) usable = false;
 
   return {
     ask<T>(question: Question<T>) {
       return new Promise<Heard<T>>((resolve) => {
         if (!usable || open !== undefined) {
-          resolve({ broken: usable ? 'was asked out of turn' : 'could not be started' });
+          resolve({ broken: usable ? 'was asked out of turn' : 'ended its process' });
           return;
         }
         lastId += 1;

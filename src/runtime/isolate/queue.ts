@@ -19,13 +19,18 @@ export function createQueue(start: () => IsolateProcess): Queue {
   let waiting = 0;
   let closed = false;
 
-  const usable = (): IsolateProcess => {
-    if (current === undefined || !current.usable()) current = start();
-    return current;
+  const usable = (): IsolateProcess | undefined => {
+    try {
+      if (current === undefined || !current.usable()) current = start();
+      return current;
+    } catch {
+      return undefined;
+    }
   };
   const askNow = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
     if (closed) return { broken: 'was not asked: it is closed' };
     const asked = usable();
+    if (asked === undefined) return { broken: 'was not asked: no process could be started for it' };
     const heard = await asked.ask(question);
     // Waiting for its end gives the memory back before the next job begins.
     if ('broken' in heard || spent(heard.answer)) await asked.end();
@@ -46,7 +51,7 @@ export function createQueue(start: () => IsolateProcess): Queue {
       return heard;
     },
     tell(message) {
-      if (!closed) usable().tell(message);
+      if (!closed) usable()?.tell(message);
     },
     async close() {
       closed = true;

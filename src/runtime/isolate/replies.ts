@@ -33,7 +33,7 @@ export function guardReader(kind: GuardKind): Read<GuardReply> {
     const verdict = parseAnswer(claimed);
     if (typeof verdict === 'string') return `did not answer with a verdict: ${verdict}`;
     if (!('finding' in rest)) return { answer: { given: { verdict }, spent } };
-    const found = findingSchema.safeParse(finding);
+    const found = findingSchema().safeParse(finding);
     if (kind !== 'moderation' || !found.success) return 'sent a finding that none of its kind has';
     return { answer: { given: { verdict, finding: found.data }, spent } };
   };

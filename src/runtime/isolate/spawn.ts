@@ -42,8 +42,9 @@ export const TEAM_PROGRAM: Program = {
  * of the project, and none of ax's streams. A session of its own keeps the terminal's signals from it: ax decides
  * when it ends, and it ends by itself when the pipe to ax does.
  *
- * Nothing of it keeps ax running; whoever waits for an answer holds a timer. Never throws: a process that could not
- * be started has no `pid`.
+ * Nothing of it keeps ax running; whoever waits for an answer holds a timer.
+ *
+ * @throws Error when it cannot be started: no memory, or too many files or processes.
  */
 export function spawnProgram({ file, reads = [], heapMb }: Program): Spawned {
   const path = fileURLToPath(file);
@@ -58,10 +59,12 @@ export function spawnProgram({ file, reads = [], heapMb }: Program): Spawned {
     ],
     { env: {}, cwd: '/', detached: true, stdio: ['pipe', 'pipe', 'ignore'] },
   );
+  // Otherwise an event would end ax, and here there are no pipes.
+  child.on('error', () => {});
+  if (child.pid === undefined) throw new Error('an isolated process could not be started');
   // The pipes of a child are sockets, whatever their types say.
   const [input, output] = [child.stdin as unknown as Socket, child.stdout as unknown as Socket];
-  // That it could not be started, or is gone, shows by its exit; as events of their own these would end ax.
-  child.on('error', () => {});
+  // That the other end is gone shows by its exit.
   input.on('error', () => {});
   output.on('error', () => {});
   child.unref();

@@ -67,6 +67,16 @@ describe('what a process may answer', () => {
     expect(await evaluate(cel('ok'))).toEqual({ verdict: 'fail', reason: 'the guard ended its process' });
   });
 
+  it('cannot even be tried: Fail, and ISOLATE_FAILED', async () => {
+    const nowhere = { file: new URL('https://example.org/isolate.mjs'), heapMb: 64 };
+    const { evaluate, hydrate, prewarm } = open({ own: nowhere, team: nowhere });
+    prewarm(['cel', 'builtin']);
+    const reason = 'the guard was not asked: no process could be started for it';
+    expect(await evaluate(cel('ok'))).toEqual({ verdict: 'fail', reason });
+    const job = { payload: Buffer.from('{}'), tasks: [], inputs: new Map(), timeoutMs: undefined };
+    await expect(hydrate(job)).rejects.toMatchObject({ code: 'ISOLATE_FAILED' });
+  });
+
   it('is judged by what came in time, even when ax was too busy to look', async () => {
     const { evaluate } = open({ team: ROGUE });
     await evaluate(cel('ok'));
