@@ -59,11 +59,10 @@ for (const name of ['own', 'team']) {
   });
   const written = await isolate.write({
     dir: dist,
-    format: 'esm',
-    // A name that says what it is, since no package.json can be read there.
-    entryFileNames: '[name].mjs',
-    chunkFileNames: 'isolate-[name].mjs',
-    codeSplitting: { groups: [{ name: `${name}-shared`, minShareCount: 2 }] },
+    // CommonJS starts some milliseconds sooner; a name that says so, since no package.json can be read there.
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: 'isolate-[name].cjs',
     minify: true,
     comments: false,
   });

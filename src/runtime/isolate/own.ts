@@ -61,5 +61,4 @@ const HANDLERS: Handlers = {
 };
 
 // What nearly every command asks for, while ax still loads.
-await prepareFor(['hydrate'], HANDLERS);
-await serve(HANDLERS);
+void prepareFor(['hydrate'], HANDLERS).then(() => serve(HANDLERS));

@@ -24,14 +24,14 @@ const dist = new URL(here.endsWith('.ts') ? '../../../dist/' : './', here);
 
 /** Our own code: hydration, the guards that come with ax, moderation. */
 export const OWN_PROGRAM: Program = {
-  file: new URL('isolate-own.mjs', dist),
-  reads: [new URL('isolate-own-shared.mjs', dist), new URL('isolate-own-guards.mjs', dist)],
+  file: new URL('isolate-own.cjs', dist),
+  reads: [new URL('isolate-own-guards.cjs', dist)],
   heapMb: 256,
 };
 
 /** What teams wrote, in its interpreters. */
 export const TEAM_PROGRAM: Program = {
-  file: new URL('isolate-team.mjs', dist),
+  file: new URL('isolate-team.cjs', dist),
   reads: [new URL('guard-engine.wasm', dist), new URL('guard-cel.image', dist)],
   heapMb: 96,
 };

@@ -9,7 +9,7 @@ import { serve } from './serve.ts';
  * out of it, here would be nothing but the guards of teams.
  */
 
-await serve({
+void serve({
   open: {
     cel: async (job: Limited<CelJob>) => {
       const run = await openCel(job);
