@@ -17,7 +17,13 @@ export interface Question<T> {
 }
 
 /** An answer, or what the process did instead. After that it is dead, and may not be asked again. */
-export type Heard<T> = { readonly answer: T } | { readonly broken: string };
+export type Heard<T> =
+  | { readonly answer: T }
+  | {
+      readonly broken: string;
+      /** The process had ended before it began with the job: another one may be asked the same. */
+      readonly unheard?: true;
+    };
 
 /** One process, asked one thing at a time. */
 export interface IsolateProcess {
@@ -34,6 +40,7 @@ export interface IsolateProcess {
 /** A process that was killed is gone within milliseconds; one that the kernel cannot end is not waited for. */
 const END_MS = 1_000;
 const LINE_FEED = 0x0a;
+const ENDED = 'ended its process';
 
 interface Open {
   readonly id: number;
@@ -76,11 +83,14 @@ export function talkTo({ process: child, input, output }: Spawned, loadMs: numbe
     resolve(heard);
   };
   const breakWith = (reason: string): void => {
+    stopUsing();
+    settle({ broken: reason });
+  };
+  const stopUsing = (): void => {
     usable = false;
     child.kill('SIGKILL');
     input.destroy();
     output.destroy();
-    settle({ broken: reason });
   };
   const limitTime = (question: Open, ms: number, reason: string): void => {
     clearTimeout(question.timer);
@@ -137,13 +147,16 @@ export function talkTo({ process: child, input, output }: Spawned, loadMs: numbe
 
   output.on('data', take);
   // After the output, so that what was said before the end is heard first.
-  child.once('close', () => breakWith('ended its process'));
+  child.once('close', () => {
+    stopUsing();
+    settle({ broken: ENDED, ...(open?.began === false && { unheard: true }) });
+  });
 
   return {
     ask<T>(question: Question<T>) {
       return new Promise<Heard<T>>((resolve) => {
         if (!usable || open !== undefined) {
-          resolve({ broken: usable ? 'was asked out of turn' : 'ended its process' });
+          resolve({ broken: usable ? 'was asked out of turn' : ENDED });
           return;
         }
         lastId += 1;

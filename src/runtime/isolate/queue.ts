@@ -27,7 +27,7 @@ export function createQueue(start: () => IsolateProcess): Queue {
       return undefined;
     }
   };
-  const askNow = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
+  const askOne = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
     if (closed) return { broken: 'was not asked: it is closed' };
     const asked = usable();
     if (asked === undefined) return { broken: 'was not asked: no process could be started for it' };
@@ -35,6 +35,11 @@ export function createQueue(start: () => IsolateProcess): Queue {
     // Waiting for its end gives the memory back before the next job begins.
     if ('broken' in heard || spent(heard.answer)) await asked.end();
     return heard;
+  };
+  /** A process that ended between two jobs is no fault of the second: once, another one is asked. */
+  const askNow = async <T>(question: Question<T>, spent: (answer: T) => boolean): Promise<Heard<T>> => {
+    const heard = await askOne(question, spent);
+    return 'unheard' in heard ? askOne(question, spent) : heard;
   };
 
   return {

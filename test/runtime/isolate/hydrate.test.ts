@@ -19,7 +19,7 @@ const PAYLOAD = payloadOf({
     grace: '2s',
     retries: { max: 3, backoff: '250ms', maxBackoff: '1m' },
   },
-  script: { shell: 'echo "$AX_INPUT_NAME"', params: { name: { default: 'Zoë 😀 \u2028' } } },
+  script: { shell: 'echo "$AX_INPUT_NAME"', params: { name: { default: 'Zoë \u2028 😀' } } },
 });
 
 function payloadOf(tasks: object): Buffer {
@@ -99,7 +99,7 @@ describe('a task with its inputs', () => {
     });
     expect(drafts.map(({ taskId }) => taskId)).toEqual(['script', 'build', 'script']);
     expect(drafts[0]?.argv).toEqual(['/bin/sh', '-c', 'echo "$AX_INPUT_NAME"']);
-    expect(drafts[2]?.inputs).toEqual({ name: 'Zoë 😀 \u2028' });
+    expect(drafts[2]?.inputs).toEqual({ name: 'Zoë \u2028 😀' });
   });
 
   it.each([

@@ -43,8 +43,8 @@ describe('the end of the process', () => {
     const isolate = createIsolate({ team: ROGUE });
     isolates.push(isolate);
     const pid = Number((await isolate.evaluate(cel('pid'))).verdict.reason);
-    const verdict = isolate.evaluate(cel('no answer', { wallMs: 60_000 }));
-    await new Promise((resolve) => setImmediate(resolve));
+    const verdict = isolate.evaluate(cel('a busy loop', { wallMs: 60_000 }));
+    await busy(pid);
     process.kill(pid, 'SIGKILL');
     expect(await verdict).toEqual({ verdict: { verdict: 'fail', reason: 'the guard ended its process' } });
     const next = Number((await isolate.evaluate(cel('pid'))).verdict.reason);
