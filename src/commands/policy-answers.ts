@@ -7,6 +7,7 @@ import type { GuardSnapshot } from '../runtime/guards/snapshot.ts';
 import { decide, type Verdict } from '../runtime/guards/verdict.ts';
 import type { GuardAnswer } from '../runtime/isolate/replies.ts';
 import { hydrateOne } from '../runtime/plan.ts';
+import { canonicalJson } from '../security/canonical.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import type { Request } from './run-request.ts';
@@ -55,6 +56,12 @@ export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskA
       needs: Object.fromEntries((plan.task.needs ?? []).map((name) => [name, false])),
     },
   );
-  const answers = await askGuards(sources.isolate, { plan, guards, snapshot, root });
+  const answers = await askGuards(sources.isolate, {
+    plan,
+    guards,
+    snapshot,
+    snapshotText: canonicalJson(snapshot),
+    root,
+  });
   return { guards, answers, verdict: decide(answers.map((answer) => answer.verdict)), snapshot };
 }

@@ -147,10 +147,10 @@ async function execute(
   { plans, checked }: Prepared,
 ): Promise<number> {
   const { context, output, settings } = session;
-  prewarmFor(
-    isolate,
-    plans.flatMap(({ task }) => guardsOf(verified.manifest, task)),
-  );
+  const guards = plans.flatMap(({ task }) => guardsOf(verified.manifest, task));
+  if (guards.length > 0) prewarmFor(isolate, guards);
+  // Tasks may go on for hours, and nothing more will be asked.
+  else void isolate.close();
   const guarding = guardSources(session, {
     isolate,
     keyring,

@@ -1,5 +1,6 @@
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { guardsOf } from '../manifest/guards/guard.ts';
+import { canonicalJson } from '../security/canonical.ts';
 import { recordStart } from '../store/starts.ts';
 import { recordSubmission } from '../store/submissions.ts';
 import type { LiveRun } from './dispatcher.ts';
@@ -41,7 +42,7 @@ export async function checkGuards(invocation: Invocation, check: GuardCheck): Pr
       needs: Object.fromEntries((plan.task.needs ?? []).map((name) => [name, true])),
     },
   );
-  const question = { plan, guards, snapshot, root: roots.root };
+  const question = { plan, guards, snapshot, snapshotText: canonicalJson(snapshot), root: roots.root };
   const answers = await askGuards(guarding.isolate, question);
   const records = signAnswers(answers, question, run.sessionKey);
   const decision = { verdict: decideSigned(records, question, run.sessionKey), records };

@@ -1,7 +1,7 @@
 import type { Actor } from '../../context.ts';
 import { isAxError } from '../../errors.ts';
 import { type Guard, guardName, isBuiltin } from '../../manifest/guards/guard.ts';
-import { canonicalJson, sha256Canonical } from '../../security/canonical.ts';
+import { sha256Canonical } from '../../security/canonical.ts';
 import { sha256Hex } from '../../security/digest.ts';
 import type { JsonValue } from '../../security/json.ts';
 import { maskText } from '../../security/mask.ts';
@@ -36,6 +36,8 @@ export interface GuardQuestion {
   readonly plan: GuardedTask;
   readonly guards: readonly Guard[];
   readonly snapshot: GuardSnapshot;
+  /** The snapshot as guards get it: canonical JSON. */
+  readonly snapshotText: string;
   /** The project's folder, all links resolved. */
   readonly root: string;
 }
@@ -56,14 +58,15 @@ function kindOf(guard: Guard): GuardKind {
   return 'script' in guard ? 'script' : 'builtin';
 }
 
-/** Asks one guard after the other, all of them, whatever the first ones say. Never rejects. */
+/** Asks all of the guards, whatever the first ones say. Never rejects. */
 export async function askGuards(
   isolate: Isolate,
-  { plan, guards, snapshot, root }: GuardQuestion,
+  { plan, guards, snapshot, snapshotText, root }: GuardQuestion,
 ): Promise<readonly GuardAnswer[]> {
-  const snapshotText = canonicalJson(snapshot);
+  const builtins = guards.filter(isBuiltin);
+  const together = isolate.evaluateBuiltins(builtins, snapshotText);
   const answers = guards.map(async (guard): Promise<GuardAnswer> => {
-    if (isBuiltin(guard)) return isolate.evaluate({ kind: 'builtin', config: guard, snapshotText });
+    if (isBuiltin(guard)) return (await together)[builtins.indexOf(guard)] ?? NO_ANSWER;
     if ('moderation' in guard) {
       const answer = await isolate.evaluate({ kind: 'moderation', config: guard.moderation, snapshotText });
       const comparesAll = guard.moderation.similarity === undefined || snapshot.unreadable === 0;
@@ -77,6 +80,8 @@ export async function askGuards(
   return Promise.all(answers);
 }
 
+const NO_ANSWER: GuardAnswer = { verdict: fail('gave no answer') };
+
 /** What cannot be compared could be what is repeated. */
 function unreadable(count: number): GuardAnswer {
   const reason = `cannot compare with ${count} recent run(s): their texts are sealed by a host key that is not here`;
@@ -86,12 +91,12 @@ function unreadable(count: number): GuardAnswer {
 /** Binds answers to the run, phase and snapshot that they were given for, under the run's session key. */
 export function signAnswers(
   answers: readonly GuardAnswer[],
-  { plan, guards, snapshot }: Omit<GuardQuestion, 'root'>,
+  { plan, guards, snapshot, snapshotText }: Omit<GuardQuestion, 'root'>,
   sessionKey: Uint8Array,
 ): GuardRecord[] {
-  const snapshotDigest = sha256Hex(canonicalJson(snapshot));
+  const snapshotDigest = sha256Hex(snapshotText);
   return guards.map((guard, index) => {
-    const { verdict, finding } = answers[index] ?? { verdict: fail('gave no answer') };
+    const { verdict, finding } = answers[index] ?? NO_ANSWER;
     // A team's script may repeat what it saw; what was declared a secret is not kept in clear.
     const reason = boundReason(maskText(plan.secrets, verdict.reason));
     const signed = signVerdict(
@@ -116,10 +121,10 @@ export function signAnswers(
  */
 export function decideSigned(
   records: readonly GuardRecord[],
-  { guards, snapshot }: Pick<GuardQuestion, 'guards' | 'snapshot'>,
+  { guards, snapshot, snapshotText }: Omit<GuardQuestion, 'plan' | 'root'>,
   sessionKey: Uint8Array,
 ): Verdict {
-  const snapshotDigest = sha256Hex(canonicalJson(snapshot));
+  const snapshotDigest = sha256Hex(snapshotText);
   const verdicts = guards.map((guard, index): Verdict => {
     const { guard: name, finding: _, ...signed } = records[index] ?? { guard: guardName(guard) };
     try {

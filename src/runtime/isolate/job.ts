@@ -49,6 +49,13 @@ export interface BuiltinJob extends Job {
   readonly config: BuiltinGuard;
 }
 
+/** Several of them that see the same: one message and one reading of the snapshot instead of one for each. */
+export interface BuiltinsMessage extends Job {
+  readonly kind: 'builtins';
+  readonly configs: readonly BuiltinGuard[];
+  readonly limits: GuardLimits;
+}
+
 /** The moderation gate over the title, description and inputs in the snapshot. */
 export interface ModerationJob extends Job {
   readonly kind: 'moderation';

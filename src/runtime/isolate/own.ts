@@ -1,5 +1,5 @@
 import { hydrate } from './hydrate.ts';
-import type { BuiltinJob, HydrateMessage, ModerationJob } from './job.ts';
+import type { BuiltinJob, BuiltinsMessage, HydrateMessage, ModerationJob } from './job.ts';
 import { type Handlers, prepareFor, serve } from './serve.ts';
 
 /**
@@ -30,6 +30,7 @@ const SAMPLE_SNAPSHOT = JSON.stringify({
   task: { title: 'a title', description: 'a description' },
   inputs: {},
   git: { branch: 'main' },
+  usage: { starts: [0], running: 0 },
   recent: [{ runId: 'a', title: 'b title', description: 'b description', inputs: {}, at: 0 }],
 });
 
@@ -37,6 +38,7 @@ const HANDLERS: Handlers = {
   open: {
     hydrate: (job: HydrateMessage) => () => hydrate(job),
     builtin: async (job: BuiltinJob) => (await import('./own-guards.ts')).openBuiltin(job),
+    builtins: async (job: BuiltinsMessage) => (await import('./own-guards.ts')).openBuiltins(job),
     moderation: async (job: ModerationJob) => (await import('./own-guards.ts')).openModeration(job),
   },
   samples: {
@@ -46,7 +48,11 @@ const HANDLERS: Handlers = {
       tasks: [{ taskId: 'sample', args: [] }],
       inputs: [],
     },
-    builtin: { kind: 'builtin', config: { branch: { allow: ['main'] } }, snapshotText: SAMPLE_SNAPSHOT },
+    builtin: {
+      kind: 'builtins',
+      configs: [{ branch: { allow: ['main'] } }, { rateLimit: { max: 2, per: '1h' } }],
+      snapshotText: SAMPLE_SNAPSHOT,
+    },
     moderation: {
       kind: 'moderation',
       config: { deny: ['sample'], similarity: { max: 0.9, window: '1h' } },

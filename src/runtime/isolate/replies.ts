@@ -39,6 +39,23 @@ export function guardReader(kind: GuardKind): Read<GuardReply> {
   };
 }
 
+/** Reads `{"verdicts": [{…}, …], "spent": false}`, one for each guard that was asked and in their order. */
+export function verdictsReader(count: number): Read<readonly GuardAnswer[]> {
+  return ({ verdicts, spent, ...more }) => {
+    if (!Array.isArray(verdicts) || spent !== false || Object.keys(more).length > 0) {
+      return 'sent a reply of another shape';
+    }
+    if (verdicts.length !== count) return `answered ${verdicts.length} guards, not ${count}`;
+    const answers: GuardAnswer[] = [];
+    for (const claimed of verdicts) {
+      const verdict = parseAnswer(claimed);
+      if (typeof verdict === 'string') return `did not answer with a verdict: ${verdict}`;
+      answers.push({ verdict });
+    }
+    return { answer: answers };
+  };
+}
+
 const draftsReply = z.strictObject({ drafts: z.array(draftSchema) });
 
 /** Those that hydration ends with; with any other, the isolate could speak for checks that it has no part in. */

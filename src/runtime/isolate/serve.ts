@@ -1,6 +1,5 @@
 import { readSync, writeSync } from 'node:fs';
-import { fail } from '../guards/verdict.ts';
-import { guardContent } from './guard-reply.ts';
+import { notEvaluated } from './guard-reply.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 /**
@@ -65,8 +64,7 @@ async function answer(id: number, job: Job, { open }: Handlers): Promise<void> {
     content = withTimeLimit((job.wallMs ?? job.limits?.wallMs ?? 0) + SPARE_MS, run);
   } catch (error) {
     if (!began) writeLine({ id, began: true });
-    const message = error instanceof Error ? error.message : String(error);
-    content = guardContent({ verdict: fail(`the guard could not be evaluated: ${message}`), spent: true });
+    content = { verdict: notEvaluated(error), spent: true };
   }
   writeLine({ id, ...content });
 }

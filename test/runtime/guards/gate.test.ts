@@ -3,6 +3,7 @@ import type { Guard } from '../../../src/manifest/guards/guard.ts';
 import { decideSigned, type GuardRecord, signAnswers } from '../../../src/runtime/guards/gate.ts';
 import { fail, pass, type Verdict } from '../../../src/runtime/guards/verdict.ts';
 import type { GuardedTask } from '../../../src/runtime/plan.ts';
+import { canonicalJson } from '../../../src/security/canonical.ts';
 import { snapshotOf } from '../../support/guard-snapshot.ts';
 
 const KEY = Buffer.alloc(32, 7);
@@ -22,13 +23,13 @@ function signed(verdicts: readonly Verdict[], changes: Parameters<typeof snapsho
   const seen = snapshotOf(changes);
   return signAnswers(
     verdicts.map((verdict) => ({ verdict })),
-    { plan: PLAN, guards: GUARDS, snapshot: seen },
+    { plan: PLAN, guards: GUARDS, snapshot: seen, snapshotText: canonicalJson(seen) },
     KEY,
   );
 }
 
 function decided(records: readonly GuardRecord[], key: Uint8Array = KEY): Verdict {
-  return decideSigned(records, { guards: GUARDS, snapshot }, key);
+  return decideSigned(records, { guards: GUARDS, snapshot, snapshotText: canonicalJson(snapshot) }, key);
 }
 
 describe('signed answers', () => {

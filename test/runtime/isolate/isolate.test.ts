@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { BuiltinGuard } from '../../../src/manifest/guards/schema.ts';
 import { createIsolate, type Isolate, type IsolateOptions } from '../../../src/runtime/isolate/isolate.ts';
 import type { GuardJob } from '../../../src/runtime/isolate/job.ts';
-import { builtin, cel, ROGUE, SNAPSHOT_TEXT, script } from './support/jobs.ts';
+import { builtin, cel, ROGUE, SNAPSHOT, SNAPSHOT_TEXT, script } from './support/jobs.ts';
 
 const isolates: Isolate[] = [];
 
@@ -164,6 +165,42 @@ describe('the isolate', () => {
     expect(await evaluate(builtin({ actor: undefined } as never))).toMatchObject({ verdict: 'fail' });
     expect(await evaluate(builtin({ actor: { allow: ['ci'] } }))).toMatchObject({ verdict: 'pass' });
   });
+
+  it('asks built-in guards that see the same together, and answers in their order', async () => {
+    const answers = await open().evaluateBuiltins(
+      [{ branch: { allow: ['main'] } }, { actor: { allow: ['root'] } }, { gitClean: true }],
+      SNAPSHOT_TEXT,
+    );
+    expect(answers.map(({ verdict }) => verdict.verdict)).toEqual(['pass', 'fail', 'pass']);
+    expect(await open().evaluateBuiltins([], SNAPSHOT_TEXT)).toEqual([]);
+  });
+
+  it('fails the one of them that throws, or whose pattern backtracks for ever, and no other', async () => {
+    const throws = { rateLimit: { max: 'x', per: 5 } } as unknown as BuiltinGuard;
+    const endless: BuiltinGuard = { env: { LONG: { pattern: '(a|a)*b' } } };
+    const snapshotText = JSON.stringify({ ...SNAPSHOT, env: { LONG: 'a'.repeat(64) } });
+    const answers = await open().evaluateBuiltins(
+      [{ branch: { allow: ['main'] } }, throws, endless, { gitClean: true }],
+      snapshotText,
+    );
+    expect(answers.map(({ verdict }) => verdict.verdict)).toEqual(['pass', 'fail', 'fail', 'pass']);
+    expect(answers[1]?.verdict.reason).toContain('the guard could not be evaluated');
+    expect(answers[2]?.verdict.reason).toBe('the guard exceeded its time (2000 ms)');
+  });
+
+  it.each(['verdicts of fewer', 'verdicts that are none', 'verdicts and more'])(
+    'that answers with %s is asked about each by itself',
+    async (mode) => {
+      const rogue = createIsolate({ own: ROGUE });
+      isolates.push(rogue);
+      const asked = { branch: { allow: [mode] } };
+      const answers = await rogue.evaluateBuiltins([asked, asked], SNAPSHOT_TEXT);
+      expect(answers.map(({ verdict }) => verdict)).toEqual([
+        { verdict: 'pass', reason: 'rogue' },
+        { verdict: 'pass', reason: 'rogue' },
+      ]);
+    },
+  );
 
   it('fails a kind of guard that it does not know', async () => {
     const { evaluate } = open();

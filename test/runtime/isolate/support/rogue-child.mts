@@ -138,6 +138,11 @@ const MODES: Readonly<Record<string, Mode>> = {
     );
   },
 
+  // As the answer to built-in guards that are asked together.
+  'verdicts of fewer': (id) => send(began(id), { id, verdicts: [PASS], spent: false }),
+  'verdicts that are none': (id) => send(began(id), { id, verdicts: ['pass', 'pass'], spent: false }),
+  'verdicts and more': (id) => send(began(id), { id, verdicts: [PASS, PASS], spent: false, more: [] }),
+
   // As the answer to hydration.
   drafts: (id, taskId) => send(began(id), { id, drafts: [{ ...DRAFT, taskId }] }),
   'drafts of another task': (id) => send(began(id), { id, drafts: [{ ...DRAFT, taskId: 'deploy' }] }),
@@ -168,6 +173,19 @@ const MODES: Readonly<Record<string, Mode>> = {
 createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, job } = JSON.parse(line);
   if (job === undefined) return;
-  const mode = job.expression ?? job.tasks[0].taskId;
+  const mode = modeOf(job);
   MODES[mode]?.(id, mode);
 });
+
+interface Job {
+  readonly kind: string;
+  readonly expression?: string;
+  readonly configs?: readonly { readonly branch: { readonly allow: readonly string[] } }[];
+  readonly tasks: readonly { readonly taskId: string }[];
+}
+
+/** The one guard of a kind that is asked by itself is well behaved. */
+function modeOf(job: Job): string {
+  if (job.kind === 'builtin') return 'ok';
+  return job.expression ?? job.configs?.[0]?.branch.allow[0] ?? job.tasks[0]?.taskId ?? '';
+}
