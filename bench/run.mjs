@@ -39,8 +39,8 @@ tasks:
   guarded:
     run: ["true"]
     guards:
-      - rateLimit: { max: 10000, per: 1h }
-      - quota: { concurrent: 10, perDay: 10000 }
+      - changeWindow: { days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "24:00", timezone: Europe/Berlin }
+      - rateLimit: { max: 1000, per: 1s }
       - actor: { allow: ["uid:${process.getuid()}"] }
 `,
 );

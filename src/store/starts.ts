@@ -52,19 +52,23 @@ export function withdrawStart(database: Database, { runId, attempt }: StartId): 
  * others and the last sees all: exactly as many find room as there is. The order is that of the commits; clocks are
  * not asked, since two processes may read one millisecond, and a clock can be set.
  *
- * Starts older than 25 days are left out, those of the future (a clock that was set back) are not. Of more than
- * 10,000 there are the newest 10,000: a guard allows no more than that and decides by the newest that it allows, so it
- * decides as if it had seen all. A run that is executing counts however long ago it started, one of another host too.
+ * Starts older than 25 days are left out, those of the future (a clock that was set back) are not. Of all of
+ * them there are the newest `most`: a guard that allows no more than that decides by the newest that it allows, so it
+ * decides as if it had seen them all. A run that is executing counts however long ago it started, one of another host too.
  */
-export function usageOf(database: Database, { project, task, runId, attempt, now }: TaskStart): Usage {
+export function usageOf(
+  database: Database,
+  { project, task, runId, attempt, now }: TaskStart,
+  most: number = MAX_STARTS,
+): Usage {
   return database.read(() => {
     const before = placeOf(database, { runId, attempt }) ?? Number.MAX_SAFE_INTEGER;
     const starts = database
       .prepare(
         `SELECT at FROM starts WHERE project = ? AND task = ? AND at >= ? AND place < ?
-         ORDER BY at DESC LIMIT ${MAX_STARTS}`,
+         ORDER BY at DESC LIMIT ?`,
       )
-      .all(project, task, now - HORIZON_MS, before)
+      .all(project, task, now - HORIZON_MS, before, most)
       .map(({ at }) => Number(at));
     // A run without a row (its start is beyond the horizon, or from before the store counted) is before everyone.
     const running = database

@@ -62,9 +62,10 @@ export async function collectSnapshot(
     wants('branch') || wants('gitClean')
       ? await readGit(roots.root, { searchPath: roots.searchPath, storeDir: sources.storeDir })
       : NO_GIT;
+  const start = { project, task: taskId, runId: run.id, attempt: run.attempt, now };
   const usage =
     database !== null && (wants('rateLimit') || wants('quota'))
-      ? usageOf(database, { project, task: taskId, runId: run.id, attempt: run.attempt, now })
+      ? usageOf(database, start, startsFor(guards))
       : { starts: [], running: 0 };
   return deepFreeze({
     now,
@@ -105,6 +106,19 @@ export async function collectSnapshot(
     })),
     needs,
   });
+}
+
+/** Of the starts, expressions and scripts see at least so many. */
+const STARTS_TO_SEE = 100;
+
+/** As many of the newest starts as any of the guards decides by: all of them would be most of the snapshot. */
+function startsFor(guards: readonly Guard[]): number {
+  const limits = guards.flatMap((guard) => {
+    if ('rateLimit' in guard) return [guard.rateLimit.max];
+    if ('quota' in guard) return [guard.quota.perDay ?? 0];
+    return 'cel' in guard || 'script' in guard ? [STARTS_TO_SEE] : [];
+  });
+  return Math.max(0, ...limits);
 }
 
 const NO_GIT = { git: null, gitProblem: null };

@@ -44,12 +44,7 @@ export interface GuardQuestion {
 
 /** Starts what guards will need, once the tasks are filled in and while there is something else to do. */
 export function prewarmFor(isolate: Isolate, guards: readonly Guard[]): void {
-  const zones = guards.some(
-    (guard) =>
-      ('changeWindow' in guard && guard.changeWindow.timezone !== 'UTC') ||
-      ('quota' in guard && (guard.quota.timezone ?? 'UTC') !== 'UTC'),
-  );
-  isolate.prewarm([...new Set(guards.map(kindOf))], zones);
+  isolate.prewarm([...new Set(guards.map(kindOf))]);
 }
 
 function kindOf(guard: Guard): GuardKind {

@@ -35,10 +35,8 @@ export interface Isolate {
   /**
    * Starts what these kinds of guards will need, and tries it out, while there is something else to do. What is asked
    * meanwhile waits for that, so it comes after `hydrate`.
-   *
-   * @param zones a guard with a time zone is among them: loading the zones takes some 20 ms.
    */
-  prewarm(kinds: readonly GuardKind[], zones?: boolean): void;
+  prewarm(kinds: readonly GuardKind[]): void;
   /** Kills the processes. What is not answered by then is a Fail, or ISOLATE_FAILED. */
   close(): Promise<void>;
 }
@@ -103,10 +101,9 @@ export function createIsolate({
       // Where one of them broke something, each is asked by itself: the others have not.
       return Promise.all(configs.map((config) => evaluate({ kind, config, snapshotText })));
     },
-    prewarm(kinds, zones = false) {
+    prewarm(kinds) {
       for (const place of ['own', 'team'] as const) {
-        const prepare: string[] = kinds.filter((kind) => placeOf(kind) === place);
-        if (zones && place === 'own') prepare.push('zones');
+        const prepare = kinds.filter((kind) => placeOf(kind) === place);
         if (prepare.length > 0) queues[place].tell({ prepare });
       }
     },

@@ -50,17 +50,15 @@ const HANDLERS: Handlers = {
     },
     builtin: {
       kind: 'builtins',
-      configs: [{ branch: { allow: ['main'] } }, { rateLimit: { max: 2, per: '1h' } }],
+      configs: [
+        { rateLimit: { max: 2, per: '1h' } },
+        { changeWindow: { days: ['mon'], from: '00:00', to: '24:00', timezone: 'Europe/London' } },
+      ],
       snapshotText: SAMPLE_SNAPSHOT,
     },
     moderation: {
       kind: 'moderation',
       config: { deny: ['sample'], similarity: { max: 0.9, window: '1h' } },
-      snapshotText: SAMPLE_SNAPSHOT,
-    },
-    zones: {
-      kind: 'builtin',
-      config: { changeWindow: { days: ['mon'], from: '00:00', to: '24:00', timezone: 'Europe/London' } },
       snapshotText: SAMPLE_SNAPSHOT,
     },
   },

@@ -253,7 +253,7 @@ describe('the isolate', () => {
 
   it('can be warmed up before there is anything to evaluate', async () => {
     const { evaluate, prewarm } = open();
-    prewarm(['builtin', 'moderation'], true);
+    prewarm(['builtin', 'moderation']);
     prewarm(['script', 'cel', 'oracle' as never]);
     prewarm([]);
     expect(await evaluate(good)).toEqual({ verdict: 'pass', reason: 'good' });
