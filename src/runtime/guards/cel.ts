@@ -25,7 +25,7 @@ const MAX_EXPRESSION_BYTES = 2048;
 export const openCel: OpenGuard<Limited<CelJob>> = async (job) => {
   const bytes = Buffer.byteLength(job.expression);
   if (bytes > MAX_EXPRESSION_BYTES) {
-    const verdict = fail(`cel: expected at most ${MAX_EXPRESSION_BYTES} bytes, found ${bytes}`);
+    const verdict = fail(`expected at most ${MAX_EXPRESSION_BYTES} bytes, found ${bytes}`);
     return () => ({ verdict, spent: false });
   }
   const { now } = parseSnapshotText(job.snapshotText);
@@ -36,7 +36,7 @@ export const openCel: OpenGuard<Limited<CelJob>> = async (job) => {
       vm.registerHostCallback(ZONE_CLOCK, createZoneClock(vm));
       return conclude(interpreter, readAnswer(ask(vm, job)), false);
     } catch (error) {
-      return conclude(interpreter, fail(`cel: ${describeFailure(error)}`), true);
+      return conclude(interpreter, fail(`${describeFailure(error)}`), true);
     }
   };
 };
@@ -54,9 +54,9 @@ function ask(vm: QuickJS, { expression, snapshotText }: CelJob): string {
 function readAnswer(text: string): Verdict {
   try {
     const answer = parseAnswer(parseJson(text, 'cel'));
-    return typeof answer === 'string' ? fail(`cel: ${answer}`) : answer;
+    return typeof answer === 'string' ? fail(`${answer}`) : answer;
   } catch (error) {
-    if (isAxError(error)) return fail('cel: gave no answer');
+    if (isAxError(error)) return fail('gave no answer');
     throw error;
   }
 }

@@ -35,9 +35,9 @@ export const openScript: OpenGuard<Limited<ScriptJob>> = async (job) => {
   return () => {
     try {
       const answer = callGuard(interpreter.vm, job.snapshotText, () => rejection);
-      return conclude(interpreter, typeof answer === 'string' ? fail(`script: ${answer}`) : answer, false);
+      return conclude(interpreter, typeof answer === 'string' ? fail(`${answer}`) : answer, false);
     } catch (error) {
-      return conclude(interpreter, fail(`script: ${describeFailure(error)}`), true);
+      return conclude(interpreter, fail(`${describeFailure(error)}`), true);
     }
   };
 };

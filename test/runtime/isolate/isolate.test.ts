@@ -104,7 +104,7 @@ describe('the isolate', () => {
     expect(verdicts).toEqual([
       { verdict: 'pass', reason: 'first' },
       { verdict: 'fail', reason: expect.stringMatching(/exceeded/) },
-      { verdict: 'pass', reason: 'cel: expression is true' },
+      { verdict: 'pass', reason: 'expression is true' },
       { verdict: 'fail', reason: expect.stringMatching(/"ci"/) },
       { verdict: 'fail', reason: 'last' },
     ]);

@@ -17,8 +17,8 @@ function evaluateCel(expression: string, snapshotText: string): string {
   const reason = reasonAgainst(expression, snapshotText);
   return JSON.stringify(
     reason === undefined
-      ? { verdict: 'pass', reason: 'cel: expression is true' }
-      : { verdict: 'fail', reason: `cel: ${reason.slice(0, MAX_MESSAGE).toWellFormed()}` },
+      ? { verdict: 'pass', reason: 'expression is true' }
+      : { verdict: 'fail', reason: `${reason.slice(0, MAX_MESSAGE).toWellFormed()}` },
   );
 }
 
