@@ -8,6 +8,7 @@ import { decide, type Verdict } from '../runtime/guards/verdict.ts';
 import type { GuardAnswer } from '../runtime/isolate/replies.ts';
 import { hydrateOne } from '../runtime/plan.ts';
 import { canonicalJson } from '../security/canonical.ts';
+import { maskText } from '../security/mask.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import type { Request } from './run-request.ts';
@@ -63,5 +64,18 @@ export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskA
     snapshotText: canonicalJson(snapshot),
     root,
   });
-  return { guards, answers, verdict: decide(answers.map((answer) => answer.verdict)), snapshot };
+  // Nothing of this is recorded, but it is printed: secrets that are set are no more shown than by a run.
+  const secrets = (plan.task.secrets ?? []).flatMap((name) => {
+    const value = context.env[name];
+    return value === undefined || value === '' ? [] : [{ name, value }];
+  });
+  const shown = answers.map(({ verdict, ...rest }) => ({
+    ...rest,
+    verdict: { ...verdict, reason: maskText(secrets, verdict.reason) },
+  }));
+  const env = Object.fromEntries(
+    Object.entries(snapshot.env).map(([name, value]) => [name, maskText(secrets, value)]),
+  );
+  const verdict = decide(shown.map((answer) => answer.verdict));
+  return { guards, answers: shown, verdict, snapshot: { ...snapshot, env } };
 }

@@ -146,3 +146,20 @@ test('an unknown task is 66, and a manifest that does not verify is refused as f
   rig.write('ax.lock', rig.read('ax.lock').replace(/"sig": "./, '"sig": "A'));
   expect((await rig.ax('policy', 'check')).exitCode).toBe(77);
 });
+
+test('a declared secret that a guard looks at is not shown', async () => {
+  const rig = await createRig();
+  rig.write('leak.js', 'export default ({ env }) => ({ verdict: "fail", reason: "saw " + env.TOKEN });');
+  await rig.sign(`
+    start: {run: [touch, started], secrets: [TOKEN], guards: [{env: {TOKEN: {pattern: ".*"}}}, {script: leak.js}]}`);
+  const how = { env: { TOKEN: 'canary-4711-x9' } };
+  for (const args of [
+    ['explain', 'start', '--json'],
+    ['explain', 'start', '--verbose'],
+    ['check', '--json'],
+  ]) {
+    const { stdout, stderr } = await rig.axWith(how, 'policy', ...args);
+    expect(stdout).toContain('saw [secret:TOKEN]');
+    expect(stdout + stderr).not.toContain('canary-4711-x9');
+  }
+});
