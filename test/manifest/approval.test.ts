@@ -3,22 +3,14 @@ import { type ApprovalSubject, signApproval, verifyApproval } from '../../src/ma
 import { MANIFEST_PAYLOAD_TYPE } from '../../src/manifest/verify.ts';
 import { serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
 import { generateEd25519, generateHmacKey, parseSigningKey } from '../../src/security/signing-keys.ts';
+import { HOUR, ID, NOW, SUBJECT } from '../support/approvals.ts';
 import { codeOf } from '../support/code-of.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
-const NOW = Date.UTC(2026, 0, 15, 12);
-const HOUR = 3_600_000;
-const SUBJECT: ApprovalSubject = {
-  project: 'acme/web',
-  manifestDigest: 'a'.repeat(64),
-  task: 'deploy',
-  inputsSha256: 'b'.repeat(64),
-};
 const random = seededRandom('approval');
 const alice = parseSigningKey(generateEd25519(random), 'alice');
 const mallory = parseSigningKey(generateEd25519(random), 'mallory');
 const shared = parseSigningKey(generateHmacKey(random), 'shared');
-const ID = '01JDZ8M3Q0000000000000000A';
 
 function approvalBy(key: typeof alice, subject = SUBJECT): Buffer {
   return Buffer.from(serializeEnvelope(signApproval(subject, { id: ID, key, now: NOW, validMs: HOUR })));

@@ -6,22 +6,14 @@ import type { SnapshotApproval } from '../../src/runtime/guards/snapshot.ts';
 import { encodeBase64 } from '../../src/security/base64.ts';
 import { addSignature, serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
 import { generateEd25519, generateHmacKey, parseSigningKey } from '../../src/security/signing-keys.ts';
+import { HOUR, ID, NOW, SUBJECT } from '../support/approvals.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
-const NOW = Date.UTC(2026, 0, 15, 12);
-const HOUR = 3_600_000;
-const SUBJECT: ApprovalSubject = {
-  project: 'acme/web',
-  manifestDigest: 'a'.repeat(64),
-  task: 'deploy',
-  inputsSha256: 'b'.repeat(64),
-};
 const random = seededRandom('load-approvals');
 const alice = parseSigningKey(generateEd25519(random), 'alice');
 const bob = parseSigningKey(generateEd25519(random), 'bob');
 const mallory = parseSigningKey(generateEd25519(random), 'mallory');
 const shared = parseSigningKey(generateHmacKey(random), 'shared');
-const ID = '01JDZ8M3Q0000000000000000A';
 const OTHER_ID = '01JDZ8M3Q0000000000000000B';
 const TYPE = 'application/vnd.ax.approval.v1+json';
 

@@ -89,52 +89,43 @@ export function signAnswers(
   { plan, guards, snapshot, snapshotText }: Omit<GuardQuestion, 'root'>,
   sessionKey: Uint8Array,
 ): GuardRecord[] {
-  const snapshotDigest = sha256Hex(snapshotText);
+  const bindingOf = bindingsTo(snapshot, snapshotText);
   return guards.map((guard, index) => {
     const { verdict, finding } = answers[index] ?? NO_ANSWER;
     // A team's script may repeat what it saw; what was declared a secret is not kept in clear.
     const reason = boundReason(maskText(plan.secrets, verdict.reason));
-    const signed = signVerdict(
-      {
-        manifestDigest: snapshot.project.manifestDigest,
-        guardDigest: sha256Canonical(guard),
-        runId: snapshot.run.id,
-        phase: snapshot.phase,
-        snapshotDigest,
-        at: snapshot.now,
-        verdict: { ...verdict, reason },
-      },
-      sessionKey,
-    );
+    const signed = signVerdict({ ...bindingOf(guard), verdict: { ...verdict, reason } }, sessionKey);
     return { ...signed, guard: guardName(guard), ...(finding === undefined ? {} : { finding }) };
   });
 }
 
+/** What a verdict is bound to, beside what it says. */
+function bindingsTo({ project, run, phase, now }: GuardSnapshot, snapshotText: string) {
+  const snapshotDigest = sha256Hex(snapshotText);
+  return (guard: Guard) => ({
+    manifestDigest: project.manifestDigest,
+    guardDigest: sha256Canonical(guard),
+    runId: run.id,
+    phase,
+    snapshotDigest,
+    at: now,
+  });
+}
+
 /**
- * What signed verdicts come to: Fail beats Defer beats Pass. Each guard of the task counts by its own verdict, once, and only as
- * long as the verdict's MAC holds for this manifest, run, phase and snapshot; without one it is a Fail.
+ * What signed verdicts come to: Fail beats Defer beats Pass. Each guard of the task counts by its own verdict, once,
+ * and only as long as the verdict's MAC holds for this manifest, run, phase and snapshot; without one it is a Fail.
  */
 export function decideSigned(
   records: readonly GuardRecord[],
   { guards, snapshot, snapshotText }: Omit<GuardQuestion, 'plan' | 'root'>,
   sessionKey: Uint8Array,
 ): Verdict {
-  const snapshotDigest = sha256Hex(snapshotText);
+  const bindingOf = bindingsTo(snapshot, snapshotText);
   const verdicts = guards.map((guard, index): Verdict => {
     const { guard: name, finding: _, ...signed } = records[index] ?? { guard: guardName(guard) };
     try {
-      const verdict = verifyVerdict(
-        signed,
-        {
-          manifestDigest: snapshot.project.manifestDigest,
-          guardDigest: sha256Canonical(guard),
-          runId: snapshot.run.id,
-          phase: snapshot.phase,
-          snapshotDigest,
-          at: snapshot.now,
-        },
-        sessionKey,
-      );
+      const verdict = verifyVerdict(signed, bindingOf(guard), sessionKey);
       return { ...verdict, reason: `${name}: ${verdict.reason}` };
     } catch (error) {
       if (!isAxError(error, 'GUARD_VERDICT_INVALID')) throw error;

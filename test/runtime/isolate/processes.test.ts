@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createIsolate, type Isolate } from '../../../src/runtime/isolate/isolate.ts';
+import { isRunning } from '../../support/crash-rig.ts';
 import { builtin, cel, ROGUE, script } from './support/jobs.ts';
-import { busy, gone, isAlive, statOf } from './support/processes.ts';
+import { busy, gone, statOf } from './support/processes.ts';
 
 const isolates: Isolate[] = [];
 
@@ -49,7 +50,7 @@ describe('the end of the process', () => {
     expect(await verdict).toEqual({ verdict: { verdict: 'fail', reason: 'the guard ended its process' } });
     const next = Number((await isolate.evaluate(cel('pid'))).verdict.reason);
     expect(next).not.toBe(pid);
-    expect(isAlive(pid)).toBe(false);
+    expect(isRunning(pid)).toBe(false);
   });
 
   it('is a Fail of no guard when it comes between two', async () => {
@@ -66,7 +67,7 @@ describe('the end of the process', () => {
     const pid = Number((await isolate.evaluate(cel('pid'))).verdict.reason);
     const verdict = isolate.evaluate(cel('a busy loop', { wallMs: 60_000 }));
     await isolate.close();
-    expect(isAlive(pid)).toBe(false);
+    expect(isRunning(pid)).toBe(false);
     expect((await verdict).verdict).toMatchObject({ verdict: 'fail' });
   });
 
@@ -105,7 +106,7 @@ describe.runIf(process.platform === 'linux')('the end of ax', () => {
 
   it('by SIGKILL ends the processes, idle ones at once', async () => {
     const { parent, children } = await startParent('idle');
-    expect(children.map(isAlive)).toEqual([true, true]);
+    expect(children.map(isRunning)).toEqual([true, true]);
     parent.kill('SIGKILL');
     await Promise.all(children.map(gone));
   });

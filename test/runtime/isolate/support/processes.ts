@@ -1,24 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** True until a process is gone; a zombie is. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  if (process.platform !== 'linux') return true;
-  try {
-    return !/^[0-9]+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
+import { isRunning } from '../../../support/crash-rig.ts';
 
 /** Resolves when a process is gone; the test's own timeout ends a wait that does not. */
 export async function gone(pid: number): Promise<void> {
-  while (isAlive(pid)) await sleep(20);
+  while (isRunning(pid)) await sleep(20);
 }
 
 /** The fields of /proc/<pid>/stat from the third (the state) on. Linux only. */
