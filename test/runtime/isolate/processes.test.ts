@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createIsolate, type Isolate } from '../../../src/runtime/isolate/isolate.ts';
 import { isRunning } from '../../support/crash-rig.ts';
 import { builtin, cel, ROGUE, script } from './support/jobs.ts';
@@ -92,6 +92,7 @@ describe.runIf(process.platform === 'linux')('the end of ax', () => {
   async function startParent(...args: readonly string[]) {
     const file = fileURLToPath(new URL('./support/parent.ts', import.meta.url));
     const parent = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void parent.kill('SIGKILL'));
     const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string];
     return { parent, children: JSON.parse(line) as number[] };
   }
