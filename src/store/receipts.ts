@@ -128,12 +128,23 @@ export function countByKey(database: Database): Map<string, number> {
   return new Map(rows.map((row) => [String(row.kid), Number(row.n)]));
 }
 
-/** Replaces one recipient of a receipt by another; inside `database.write`. */
+/**
+ * Puts another recipient in the place of one, and of any that the receipt has under the new key already; inside
+ * `database.write`.
+ */
 export function replaceRecipient(database: Database, wrapped: WrappedKey, replacement: JweRecipient): void {
   database
-    .prepare('DELETE FROM receipt_recipients WHERE receipt_id = ? AND kid IN (?, ?)')
-    .run(wrapped.receiptId, wrapped.recipient.header.kid, replacement.header.kid);
-  insertRecipient(database, wrapped.receiptId, replacement);
+    .prepare(
+      `UPDATE OR REPLACE receipt_recipients SET kid = ?, header = ?, encrypted_key = ?
+       WHERE receipt_id = ? AND kid = ?`,
+    )
+    .run(
+      replacement.header.kid,
+      JSON.stringify(replacement.header),
+      replacement.encrypted_key,
+      wrapped.receiptId,
+      wrapped.recipient.header.kid,
+    );
 }
 
 function toRow(row: Record<string, unknown>): ReceiptRow {
