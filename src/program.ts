@@ -260,8 +260,26 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       options: [
         new Option('-l, --limit <n>', 'how many (default: 50)').argParser(count(1, 10_000)),
         new Option('--before <id>', 'go on after the last id of a page'),
+        new Option('--task <name>', 'only of this task'),
+        new Option('--outcome <name>', 'only with this outcome').choices([
+          'completed',
+          'failed',
+          'timed-out',
+          'canceled',
+          'refused',
+          'deferred',
+          'skipped',
+        ]),
+        new Option('--actor <user>', 'only by this OS user: a name, or uid:N'),
+        new Option('--run <id>', 'only of this run'),
+        new Option('--since <when>', 'only made since then: 7d, 2026-01-31 or 2026-01-31T12:00:00Z'),
+        new Option('--until <when>', 'only made before then'),
       ],
-      examples: ['ax receipts list', 'ax receipts list --limit 10 --json'],
+      examples: [
+        'ax receipts list',
+        'ax receipts list --task deploy --outcome failed --since 7d',
+        'ax receipts list --limit 10 --json',
+      ],
     },
     async (options: object) => (await import('./commands/receipts.ts')).listCommand(context, options),
   );

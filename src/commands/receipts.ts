@@ -12,20 +12,41 @@ import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
+import { findRun, type OutcomeName } from '../store/runs.ts';
 import { readKeyring } from './keys-access.ts';
+import { parseMoment } from './moment.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 export interface ListOptions extends GlobalOptions {
   readonly limit?: number;
   readonly before?: string;
+  readonly task?: string;
+  readonly outcome?: OutcomeName;
+  readonly actor?: string;
+  readonly run?: string;
+  readonly since?: string;
+  readonly until?: string;
 }
 
 /** `ax receipts list`: needs no key. */
 export async function listCommand(context: Context, options: ListOptions): Promise<number> {
   const session = await openSession(context, options);
   const limit = options.limit ?? 50;
-  const page = { limit: limit + 1, before: pageStart(options.before) };
-  const found = await withExistingStore(session, [], (database) => listReceipts(database, page));
+  const { task, outcome, run } = options;
+  const now = context.now();
+  const page = {
+    limit: limit + 1,
+    before: pageStart(options.before),
+    task,
+    outcome,
+    actor: parseActor(options.actor),
+    since: parseMoment(options.since, '--since', now),
+    until: parseMoment(options.until, '--until', now),
+  };
+  const found = await withExistingStore(session, [], (database) => {
+    const runId = run === undefined ? undefined : findRun(database, run.toUpperCase()).id;
+    return listReceipts(database, { ...page, runId });
+  });
   const rows = found.slice(0, limit);
   const next = found.length > limit ? rows.at(-1)?.id : undefined;
   const { output } = session;
@@ -43,13 +64,29 @@ export async function listCommand(context: Context, options: ListOptions): Promi
       output.style,
     ),
   );
-  if (next !== undefined) output.note(`more: ax receipts list --before ${next}`);
+  const filtered = [task, outcome, options.actor, run, options.since, options.until].some(
+    (one) => one !== undefined,
+  );
+  if (next !== undefined) {
+    output.note(
+      filtered ? `more: the same with --before ${next}` : `more: ax receipts list --before ${next}`,
+    );
+  }
   output.document({
     schema: 'ax.receipts.list/1',
     receipts: rows.map((row) => ({ ...row, startedAt: new Date(row.startedAt).toISOString() })),
     ...(next === undefined ? {} : { next }),
   });
   return 0;
+}
+
+/** A uid that is none would look for nothing without saying so. */
+function parseActor(actor: string | undefined): string | undefined {
+  if (actor === undefined || !actor.startsWith('uid:') || /^uid:(?:0|[1-9][0-9]{0,9})$/.test(actor))
+    return actor;
+  throw new AxError('USAGE', `--actor: expected a user's name or uid:N, found "${actor.slice(0, 80)}"`, {
+    hint: '--actor uid:1000',
+  });
 }
 
 function pageStart(before: string | undefined): string | undefined {
@@ -75,12 +112,13 @@ export async function showCommand(context: Context, id: string, options: GlobalO
     recipients: jwe.recipients.map(({ header }) => ({ kid: header.kid, alg: header.alg })),
     ciphertextBytes: Buffer.from(jwe.ciphertext, 'base64url').length,
   };
-  for (const [name, value] of Object.entries(facts)) {
-    const text =
-      typeof value === 'object'
-        ? value.map(({ kid, alg }) => `${kid} (${alg})`).join(', ')
-        : visible(String(value));
-    output.line(`${output.style.dim(name.padEnd(15))}  ${text}`);
+  const shown = {
+    ...facts,
+    actor: `${row.actor.name} (uid ${row.actor.uid})`,
+    recipients: facts.recipients.map(({ kid, alg }) => `${kid} (${alg})`).join(', '),
+  };
+  for (const [name, value] of Object.entries(shown)) {
+    output.line(`${output.style.dim(name.padEnd(15))}  ${visible(String(value))}`);
   }
   output.document({ schema: 'ax.receipts.show/1', receipt: facts, jwe });
   return 0;

@@ -1,8 +1,10 @@
+import type { Actor } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { encodeBase64url } from '../security/base64.ts';
 import type { Jwe, JweRecipient } from '../security/jwe.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import type { Database } from './database.ts';
+import { type Conditions, conditionsOf, type ReceiptFilter } from './receipt-filter.ts';
 import type { OutcomeName } from './runs.ts';
 
 /**
@@ -16,6 +18,7 @@ export interface ReceiptRow {
   readonly project: string;
   readonly task: string;
   readonly outcome: OutcomeName;
+  readonly actor: Actor;
   readonly startedAt: number;
   readonly durationMs: number;
 }
@@ -28,8 +31,8 @@ export interface StoredReceipt extends ReceiptRow {
 export function insertReceipt(database: Database, receipt: StoredReceipt): void {
   database
     .prepare(
-      `INSERT INTO receipts (id, run_id, attempt, project, task, outcome, started_at, duration_ms,
-         protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO receipts (id, run_id, attempt, project, task, outcome, actor_uid, actor_name, started_at,
+         duration_ms, protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       receipt.id,
@@ -38,6 +41,8 @@ export function insertReceipt(database: Database, receipt: StoredReceipt): void 
       receipt.project,
       receipt.task,
       receipt.outcome,
+      receipt.actor.uid,
+      receipt.actor.name,
       receipt.startedAt,
       receipt.durationMs,
       receipt.jwe.protected,
@@ -90,21 +95,33 @@ export interface ListedReceipt extends ReceiptRow {
   readonly recipients: readonly string[];
 }
 
-/** The newest first; `before` continues after a page's last id. */
-export function listReceipts(
-  database: Database,
-  page: { limit: number; before?: string | undefined },
-): ListedReceipt[] {
+export interface ReceiptPage extends ReceiptFilter {
+  /** -1 for all there are. */
+  readonly limit: number;
+  /** Continues after a page's last id. */
+  readonly before?: string | undefined;
+}
+
+/** The newest first. What a page costs does not grow with the store, whatever single thing it is filtered by. */
+export function listReceipts(database: Database, page: ReceiptPage): ListedReceipt[] {
+  const { sql, values } = listQuery(page);
   return database.read(() =>
     database
-      .prepare(
-        `SELECT id, run_id, attempt, project, task, outcome, started_at, duration_ms,
-           (SELECT json_group_array(kid) FROM receipt_recipients WHERE receipt_id = receipts.id) AS kids
-         FROM receipts WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2`,
-      )
-      .all(page.before ?? null, page.limit)
+      .prepare(sql)
+      .all(...values)
       .map((row) => ({ ...toRow(row), recipients: JSON.parse(String(row.kids)) as string[] })),
   );
+}
+
+/** The query of a page, apart from running it: what it costs is in its plan. */
+export function listQuery({ limit, before, ...filter }: ReceiptPage): Conditions {
+  const { sql, values } = conditionsOf(filter, before);
+  return {
+    sql: `SELECT id, run_id, attempt, project, task, outcome, actor_uid, actor_name, started_at, duration_ms,
+        (SELECT json_group_array(kid) FROM receipt_recipients WHERE receipt_id = receipts.id) AS kids
+      FROM receipts WHERE ${sql} ORDER BY id DESC LIMIT ?`,
+    values: [...values, limit],
+  };
 }
 
 export interface WrappedKey {
@@ -155,6 +172,7 @@ function toRow(row: Record<string, unknown>): ReceiptRow {
     project: String(row.project),
     task: String(row.task),
     outcome: row.outcome as OutcomeName,
+    actor: { uid: Number(row.actor_uid), name: String(row.actor_name) },
     startedAt: Number(row.started_at),
     durationMs: Number(row.duration_ms),
   };

@@ -188,6 +188,7 @@ export const receiptsList = z.strictObject({
       task: text,
       project: text,
       outcome,
+      actor: z.strictObject({ uid: z.int(), name: text }),
       startedAt: time,
       durationMs: count,
       recipients: z.array(kid).min(1),
