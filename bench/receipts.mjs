@@ -52,6 +52,7 @@ console.error(`${total} receipts made in ${((performance.now() - began) / 1000).
 console.log(`| ${total} receipts | time | receipts a second | memory |`);
 console.log('|---|---:|---:|---:|');
 row('`ax receipts list`', ['receipts', 'list'], 10);
+row('`ax receipts verify --all`', ['receipts', 'verify', '--all'], 1, total);
 row('`ax keys rotate`', ['keys', 'rotate'], 3, total);
 
 /** The median of some rounds, and the most memory of any. */

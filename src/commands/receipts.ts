@@ -2,14 +2,11 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { safeJson, visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
-import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
+import { openReceipt } from '../runtime/receipt.ts';
 import { formatDuration } from '../security/duration.ts';
-import type { JsonValue } from '../security/json.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
-import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
 import { findRun, type OutcomeName } from '../store/runs.ts';
@@ -143,52 +140,13 @@ export async function decryptCommand(
   return 0;
 }
 
-/** `ax receipts verify <id>`: seal, signature, and that the row says what the statement says. */
-export async function verifyCommand(context: Context, id: string, options: GlobalOptions): Promise<number> {
-  const session = await openSession(context, options);
-  const { receipt, keyid, outcome } = await withStore(session, (database) => {
-    const found = findReceipt(database, id.toUpperCase());
-    const keyring = readKeyring(session);
-    const opened = openReceipt(found, openingIdentities(context, keyring));
-    const signer = verifyReceipt(found, opened, hostKeys(keyring));
-    recordRead(session, database, found, 'verify');
-    return { receipt: found, keyid: signer.keyid, outcome: outcomeOf(opened.statement) };
-  });
-  const { output } = session;
-  output.line(
-    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature and row hold; signed by ${keyid}`,
-  );
-  output.line(`    run ${receipt.runId} of ${visible(receipt.task)}: ${outcome}`);
-  output.document({
-    schema: 'ax.receipts.verify/1',
-    ok: true,
-    id: receipt.id,
-    runId: receipt.runId,
-    keyid,
-    outcome,
-  });
-  return 0;
-}
-
-function hostKeys(keyring: Keyring) {
-  const keys = keyring
-    .filter((entry) => entry.role === 'host')
-    .map((entry) => parseSigningKey(entry.jwk, entry.kid));
-  if (keys.length > 0) return keys;
-  throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
-    hint: 'run this where the receipt was written, or with its --home',
-  });
-}
-
-function outcomeOf(statement: { readonly [name: string]: JsonValue }): string {
-  const { predicate } = statement;
-  return typeof predicate === 'object' && predicate !== null && !Array.isArray(predicate)
-    ? String(predicate.outcome)
-    : 'unknown';
-}
-
 /** Reading evidence leaves evidence. */
-function recordRead({ context }: Session, database: Database, receipt: StoredReceipt, how: string): void {
+export function recordRead(
+  { context }: Session,
+  database: Database,
+  receipt: StoredReceipt,
+  how: string,
+): void {
   database.write(() =>
     appendAudit(database, context.now(), {
       type: 'receipt.read',

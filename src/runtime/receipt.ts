@@ -140,7 +140,8 @@ export function verifyReceipt(
   return { keyid: signer.kid };
 }
 
-function tampered(id: string, problem: string, cause?: unknown): AxError {
+/** The refusal of a receipt that is not as it was written. */
+export function tampered(id: string, problem: string, cause?: unknown): AxError {
   return new AxError('RECEIPT_TAMPERED', `receipt ${id}: ${problem}`, {
     hint: 'keep a copy of the store as evidence; see what else changed with: ax audit verify',
     cause,

@@ -63,13 +63,14 @@ function insertRecipient(database: Database, receiptId: string, recipient: JweRe
  * The receipt with this id or unique prefix; a run's id stands for the receipt of its last attempt.
  *
  * @throws RECEIPT_UNKNOWN, ID_AMBIGUOUS
+ * @throws RECEIPT_TAMPERED as `loadReceipt`
  */
 export function findReceipt(database: Database, prefix: string): StoredReceipt {
   return database.read(() => {
     const rows = isUlidPrefix(prefix)
       ? database
           .prepare(
-            `SELECT * FROM receipts WHERE (id >= ?1 AND id < ?1 || '~') OR (run_id >= ?1 AND run_id < ?1 || '~')
+            `SELECT id, run_id FROM receipts WHERE (id >= ?1 AND id < ?1 || '~') OR (run_id >= ?1 AND run_id < ?1 || '~')
              ORDER BY id DESC LIMIT 2`,
           )
           .all(prefix)
@@ -86,7 +87,7 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
         hint: 'give more of its characters; ax receipts list shows them',
       });
     }
-    return { ...toRow(row), jwe: toJwe(database, row) };
+    return readReceipt(database, String(row.id)) as StoredReceipt;
   });
 }
 
@@ -137,6 +138,32 @@ export function wrappedUnder(database: Database, kid: string, limit: number): Wr
     .map((row) => ({ receiptId: String(row.receipt_id), recipient: toRecipient(row) }));
 }
 
+/** Up to `limit` ids after one, the oldest first; for going through a store of any size. */
+export function receiptIdsAfter(
+  database: Database,
+  { after, limit, ...filter }: ReceiptFilter & { after: string; limit: number },
+): string[] {
+  const { sql, values } = conditionsOf(filter);
+  return database
+    .prepare(`SELECT id FROM receipts WHERE id > ? AND ${sql} ORDER BY id LIMIT ?`)
+    .all(after, ...values, limit)
+    .map(({ id }) => String(id));
+}
+
+/**
+ * The receipt with exactly this id; null when there is none, or not any more.
+ *
+ * @throws RECEIPT_TAMPERED when its row holds what no receipt was ever written with
+ */
+export function loadReceipt(database: Database, id: string): StoredReceipt | null {
+  return database.read(() => readReceipt(database, id));
+}
+
+function readReceipt(database: Database, id: string): StoredReceipt | null {
+  const row = wellFormed(id, () => database.prepare('SELECT * FROM receipts WHERE id = ?').get(id));
+  return row === undefined ? null : { ...toRow(row), jwe: toJwe(database, row) };
+}
+
 /** How many receipts each key opens. */
 export function countByKey(database: Database): Map<string, number> {
   const rows = database.read(() =>
@@ -173,9 +200,39 @@ function toRow(row: Record<string, unknown>): ReceiptRow {
     task: String(row.task),
     outcome: row.outcome as OutcomeName,
     actor: { uid: Number(row.actor_uid), name: String(row.actor_name) },
-    startedAt: Number(row.started_at),
+    startedAt: timeOf(row),
     durationMs: Number(row.duration_ms),
   };
+}
+
+/** The most and least that a Date can hold; ECMA-262 section 21.4.1.1. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
+function timeOf(row: Record<string, unknown>): number {
+  const startedAt = Number(row.started_at);
+  if (Math.abs(startedAt) <= MAX_TIME_MS) return startedAt;
+  throw malformed(row.id, new RangeError('started_at'));
+}
+
+/** What was written by ax reads back; a number or a text that does not is someone else's. */
+function wellFormed<T>(id: unknown, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (
+      error instanceof SyntaxError ||
+      (error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE')
+    )
+      throw malformed(id, error);
+    throw error;
+  }
+}
+
+function malformed(id: unknown, cause: unknown): AxError {
+  return new AxError('RECEIPT_TAMPERED', `receipt ${String(id)}: its row cannot be read as it was written`, {
+    hint: 'see what else has changed with: ax audit verify',
+    cause,
+  });
 }
 
 function toJwe(database: Database, row: Record<string, unknown>): Jwe {
@@ -185,7 +242,9 @@ function toJwe(database: Database, row: Record<string, unknown>): Jwe {
     ciphertext: encodeBase64url(row.ciphertext as Uint8Array),
     tag: String(row.tag),
     recipients: database
-      .prepare('SELECT header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid')
+      .prepare(
+        'SELECT receipt_id, header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid',
+      )
       .all(String(row.id))
       .map(toRecipient),
   };
@@ -193,7 +252,7 @@ function toJwe(database: Database, row: Record<string, unknown>): Jwe {
 
 function toRecipient(row: Record<string, unknown>): JweRecipient {
   return {
-    header: JSON.parse(String(row.header)) as JweRecipient['header'],
+    header: wellFormed(row.receipt_id, () => JSON.parse(String(row.header)) as JweRecipient['header']),
     encrypted_key: String(row.encrypted_key),
   };
 }
