@@ -133,7 +133,7 @@ export interface WrappedKey {
 /** Up to `limit` content keys that are wrapped under `kid`. */
 export function wrappedUnder(database: Database, kid: string, limit: number): WrappedKey[] {
   return database
-    .prepare('SELECT receipt_id, header, encrypted_key FROM receipt_recipients WHERE kid = ? LIMIT ?')
+    .prepare('SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients WHERE kid = ? LIMIT ?')
     .all(kid, limit)
     .map((row) => ({ receiptId: String(row.receipt_id), recipient: toRecipient(row) }));
 }
@@ -243,16 +243,19 @@ function toJwe(database: Database, row: Record<string, unknown>): Jwe {
     tag: String(row.tag),
     recipients: database
       .prepare(
-        'SELECT receipt_id, header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid',
+        'SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid',
       )
       .all(String(row.id))
       .map(toRecipient),
   };
 }
 
+/** The kid that a recipient is looked for by is a copy of the one in its header, and the header has one spelling. */
 function toRecipient(row: Record<string, unknown>): JweRecipient {
-  return {
-    header: wellFormed(row.receipt_id, () => JSON.parse(String(row.header)) as JweRecipient['header']),
-    encrypted_key: String(row.encrypted_key),
-  };
+  const text = String(row.header);
+  const header = wellFormed(row.receipt_id, () => JSON.parse(text) as JweRecipient['header'] | null);
+  if (header?.kid !== row.kid || JSON.stringify(header) !== text) {
+    throw malformed(row.receipt_id, new Error('header'));
+  }
+  return { header: header as JweRecipient['header'], encrypted_key: String(row.encrypted_key) };
 }

@@ -1,5 +1,5 @@
 import type { Identity, Recipient } from '../security/encryption-keys.ts';
-import { type JweRecipient, rewrap } from '../security/jwe.ts';
+import { rewrap } from '../security/jwe.ts';
 import type { Database } from './database.ts';
 import { countByKey, replaceRecipient, wrappedUnder } from './receipts.ts';
 
@@ -33,10 +33,8 @@ export function rewrapReceipts(database: Database, { from, to, randomBytes, onPr
     for (;;) {
       const moved = database.write(() => {
         const batch = wrappedUnder(database, key.kid, BATCH);
-        // All keys first, then all rows: the tables of AES stay in the processor's cache, which saves a third.
-        const rewrapped = batch.map(({ recipient }) => rewrap(recipient, { from: key, to, randomBytes }));
-        for (const [index, wrapped] of batch.entries()) {
-          replaceRecipient(database, wrapped, rewrapped[index] as JweRecipient);
+        for (const wrapped of batch) {
+          replaceRecipient(database, wrapped, rewrap(wrapped.recipient, { from: key, to, randomBytes }));
         }
         return batch.length;
       });
