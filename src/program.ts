@@ -260,8 +260,26 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       options: [
         new Option('-l, --limit <n>', 'how many (default: 50)').argParser(count(1, 10_000)),
         new Option('--before <id>', 'go on after the last id of a page'),
+        new Option('--task <name>', 'only of this task'),
+        new Option('--outcome <name>', 'only with this outcome').choices([
+          'completed',
+          'failed',
+          'timed-out',
+          'canceled',
+          'refused',
+          'deferred',
+          'skipped',
+        ]),
+        new Option('--actor <user>', 'only by this OS user: a name, or uid:N'),
+        new Option('--run <id>', 'only of this run'),
+        new Option('--since <when>', 'only made since then: 7d, 2026-01-31 or 2026-01-31T12:00:00Z'),
+        new Option('--until <when>', 'only made before then'),
       ],
-      examples: ['ax receipts list', 'ax receipts list --limit 10 --json'],
+      examples: [
+        'ax receipts list',
+        'ax receipts list --task deploy --outcome failed --since 7d',
+        'ax receipts list --limit 10 --json',
+      ],
     },
     async (options: object) => (await import('./commands/receipts.ts')).listCommand(context, options),
   );
@@ -294,12 +312,27 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     receipts,
     {
       name: 'verify',
-      summary: 'verify a receipt: seal, signature, and the row it lies in',
-      arguments: [receiptId],
-      examples: ['ax receipts verify 01JDZ8'],
+      summary: 'verify receipts: seal, signature, row, and place in the audit log',
+      description:
+        'Verify a receipt, or with --all or --since many: that its seal holds and binds it to its row, that a host ' +
+        'key of this keyring signed it, that the row says what the statement says, that the audit log has the ' +
+        'record which the receipt covers and one that names the receipt. Outputs are held against the files that ' +
+        'are there; files that changed since say nothing against a receipt. Of many, exits with 76 when any was ' +
+        'tampered with, else with 77 when one is signed by nobody known here, or with 66 when no key here opens one.',
+      arguments: [['[id]', 'the id of a receipt or of its run, or a unique beginning']],
+      options: [
+        new Option('--all', 'every receipt of the store'),
+        new Option('--since <when>', 'those made since then: 7d, 2026-01-31 or 2026-01-31T12:00:00Z'),
+        new Option('--offline', 'do not look at files'),
+      ],
+      examples: [
+        'ax receipts verify 01JDZ8',
+        'ax receipts verify --all',
+        'ax receipts verify --since 7d --json',
+      ],
     },
-    async (id: string, options: object) =>
-      (await import('./commands/receipts.ts')).verifyCommand(context, id, options),
+    async (id: string | undefined, options: object) =>
+      (await import('./commands/receipts-verify.ts')).verifyCommand(context, id, options),
   );
 
   const keys = group('keys', 'manage the keyring');

@@ -2,30 +2,48 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { safeJson, visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
-import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
+import { openReceipt } from '../runtime/receipt.ts';
 import { formatDuration } from '../security/duration.ts';
-import type { JsonValue } from '../security/json.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
-import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
+import { findRun, type OutcomeName } from '../store/runs.ts';
 import { readKeyring } from './keys-access.ts';
+import { parseMoment } from './moment.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 export interface ListOptions extends GlobalOptions {
   readonly limit?: number;
   readonly before?: string;
+  readonly task?: string;
+  readonly outcome?: OutcomeName;
+  readonly actor?: string;
+  readonly run?: string;
+  readonly since?: string;
+  readonly until?: string;
 }
 
 /** `ax receipts list`: needs no key. */
 export async function listCommand(context: Context, options: ListOptions): Promise<number> {
   const session = await openSession(context, options);
   const limit = options.limit ?? 50;
-  const page = { limit: limit + 1, before: pageStart(options.before) };
-  const found = await withExistingStore(session, [], (database) => listReceipts(database, page));
+  const { task, outcome, run } = options;
+  const now = context.now();
+  const page = {
+    limit: limit + 1,
+    before: pageStart(options.before),
+    task,
+    outcome,
+    actor: parseActor(options.actor),
+    since: parseMoment(options.since, '--since', now),
+    until: parseMoment(options.until, '--until', now),
+  };
+  const found = await withExistingStore(session, [], (database) => {
+    const runId = run === undefined ? undefined : findRun(database, run.toUpperCase()).id;
+    return listReceipts(database, { ...page, runId });
+  });
   const rows = found.slice(0, limit);
   const next = found.length > limit ? rows.at(-1)?.id : undefined;
   const { output } = session;
@@ -43,13 +61,29 @@ export async function listCommand(context: Context, options: ListOptions): Promi
       output.style,
     ),
   );
-  if (next !== undefined) output.note(`more: ax receipts list --before ${next}`);
+  const filtered = [task, outcome, options.actor, run, options.since, options.until].some(
+    (one) => one !== undefined,
+  );
+  if (next !== undefined) {
+    output.note(
+      filtered ? `more: the same with --before ${next}` : `more: ax receipts list --before ${next}`,
+    );
+  }
   output.document({
     schema: 'ax.receipts.list/1',
     receipts: rows.map((row) => ({ ...row, startedAt: new Date(row.startedAt).toISOString() })),
     ...(next === undefined ? {} : { next }),
   });
   return 0;
+}
+
+/** A uid that is none would look for nothing without saying so. */
+function parseActor(actor: string | undefined): string | undefined {
+  if (actor === undefined || !actor.startsWith('uid:') || /^uid:(?:0|[1-9][0-9]{0,9})$/.test(actor))
+    return actor;
+  throw new AxError('USAGE', `--actor: expected a user's name or uid:N, found "${actor.slice(0, 80)}"`, {
+    hint: '--actor uid:1000',
+  });
 }
 
 function pageStart(before: string | undefined): string | undefined {
@@ -75,12 +109,13 @@ export async function showCommand(context: Context, id: string, options: GlobalO
     recipients: jwe.recipients.map(({ header }) => ({ kid: header.kid, alg: header.alg })),
     ciphertextBytes: Buffer.from(jwe.ciphertext, 'base64url').length,
   };
-  for (const [name, value] of Object.entries(facts)) {
-    const text =
-      typeof value === 'object'
-        ? value.map(({ kid, alg }) => `${kid} (${alg})`).join(', ')
-        : visible(String(value));
-    output.line(`${output.style.dim(name.padEnd(15))}  ${text}`);
+  const shown = {
+    ...facts,
+    actor: `${row.actor.name} (uid ${row.actor.uid})`,
+    recipients: facts.recipients.map(({ kid, alg }) => `${kid} (${alg})`).join(', '),
+  };
+  for (const [name, value] of Object.entries(shown)) {
+    output.line(`${output.style.dim(name.padEnd(15))}  ${visible(String(value))}`);
   }
   output.document({ schema: 'ax.receipts.show/1', receipt: facts, jwe });
   return 0;
@@ -105,52 +140,13 @@ export async function decryptCommand(
   return 0;
 }
 
-/** `ax receipts verify <id>`: seal, signature, and that the row says what the statement says. */
-export async function verifyCommand(context: Context, id: string, options: GlobalOptions): Promise<number> {
-  const session = await openSession(context, options);
-  const { receipt, keyid, outcome } = await withStore(session, (database) => {
-    const found = findReceipt(database, id.toUpperCase());
-    const keyring = readKeyring(session);
-    const opened = openReceipt(found, openingIdentities(context, keyring));
-    const signer = verifyReceipt(found, opened, hostKeys(keyring));
-    recordRead(session, database, found, 'verify');
-    return { receipt: found, keyid: signer.keyid, outcome: outcomeOf(opened.statement) };
-  });
-  const { output } = session;
-  output.line(
-    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature and row hold; signed by ${keyid}`,
-  );
-  output.line(`    run ${receipt.runId} of ${visible(receipt.task)}: ${outcome}`);
-  output.document({
-    schema: 'ax.receipts.verify/1',
-    ok: true,
-    id: receipt.id,
-    runId: receipt.runId,
-    keyid,
-    outcome,
-  });
-  return 0;
-}
-
-function hostKeys(keyring: Keyring) {
-  const keys = keyring
-    .filter((entry) => entry.role === 'host')
-    .map((entry) => parseSigningKey(entry.jwk, entry.kid));
-  if (keys.length > 0) return keys;
-  throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
-    hint: 'run this where the receipt was written, or with its --home',
-  });
-}
-
-function outcomeOf(statement: { readonly [name: string]: JsonValue }): string {
-  const { predicate } = statement;
-  return typeof predicate === 'object' && predicate !== null && !Array.isArray(predicate)
-    ? String(predicate.outcome)
-    : 'unknown';
-}
-
 /** Reading evidence leaves evidence. */
-function recordRead({ context }: Session, database: Database, receipt: StoredReceipt, how: string): void {
+export function recordRead(
+  { context }: Session,
+  database: Database,
+  receipt: StoredReceipt,
+  how: string,
+): void {
   database.write(() =>
     appendAudit(database, context.now(), {
       type: 'receipt.read',

@@ -38,6 +38,7 @@ export function makeReceipt(
     project: run.project,
     task: run.task,
     outcome: facts.outcome,
+    actor: run.actor,
     startedAt: facts.startedAt,
     durationMs: facts.durationMs,
     jwe: seal(Buffer.from(serializeEnvelope(envelope)), {
@@ -116,28 +117,31 @@ export function verifyReceipt(
     throw tampered(receipt.id, 'it is not an in-toto Statement v1');
   }
   const { predicate } = statement;
-  const claimed: Record<string, JsonValue | undefined> = {
+  const claimed: Record<string, JsonValue> = {
     receiptId: receipt.id,
     runId: receipt.runId,
     attempt: receipt.attempt,
     project: receipt.project,
     task: receipt.task,
     outcome: receipt.outcome,
+    actor: { uid: receipt.actor.uid, name: receipt.actor.name },
     startedAt: new Date(receipt.startedAt).toISOString(),
     durationMs: receipt.durationMs,
   };
   for (const [name, value] of Object.entries(claimed)) {
-    if (predicate[name] !== value) {
+    const signed = predicate[name];
+    if (signed === undefined || canonicalJson(signed) !== canonicalJson(value)) {
       throw tampered(
         receipt.id,
-        `the store says ${name} ${String(value)}, the signed statement says otherwise`,
+        `the store says ${name} ${canonicalJson(value)}, the signed statement says otherwise`,
       );
     }
   }
   return { keyid: signer.kid };
 }
 
-function tampered(id: string, problem: string, cause?: unknown): AxError {
+/** The refusal of a receipt that is not as it was written. */
+export function tampered(id: string, problem: string, cause?: unknown): AxError {
   return new AxError('RECEIPT_TAMPERED', `receipt ${id}: ${problem}`, {
     hint: 'keep a copy of the store as evidence; see what else changed with: ax audit verify',
     cause,

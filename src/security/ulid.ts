@@ -36,6 +36,16 @@ export function createUlid(nowMs: number, randomBytes: (n: number) => Uint8Array
 }
 
 /**
+ * The first of all ULIDs of a millisecond: what was made before it has a lower id, what was made in it or later has
+ * not.
+ *
+ * @throws INTERNAL for a time as `createUlid` does
+ */
+export function firstUlid(ms: number): string {
+  return createUlid(ms, (count) => new Uint8Array(count));
+}
+
+/**
  * True for exactly one spelling of each ULID: 26 upper-case characters of the alphabet, the first 0 to 7. Only
  * such text may become part of a path or a query.
  */

@@ -138,6 +138,18 @@ export function verifyAudit(database: Database): AuditVerdict {
   });
 }
 
+/** Whether there is a record with this number and hash, and its content is what the hash is of. */
+export function isRecordWhole(database: Database, seq: number, hash: string): boolean {
+  const row = database.prepare('SELECT * FROM audit WHERE seq = ?').get(seq);
+  if (row === undefined) return false;
+  try {
+    const { hash: stored, ...content } = toRecord(row);
+    return stored === hash && sha256Hex(canonicalJson(content)) === hash;
+  } catch {
+    return false;
+  }
+}
+
 /** With other white space, order or repeated names, other text would read as the same record. */
 function isAsWritten(text: unknown, value: JsonValue): boolean {
   try {

@@ -133,4 +133,17 @@ export const MIGRATIONS: readonly string[] = [
     sealed BLOB NOT NULL
   ) STRICT;
   `,
+  `
+  -- What receipts are looked for by; each index ends with the id, by which they are listed.
+  ALTER TABLE receipts ADD COLUMN actor_uid INTEGER;
+  ALTER TABLE receipts ADD COLUMN actor_name TEXT;
+  UPDATE receipts SET (actor_uid, actor_name) =
+    (SELECT json_extract(actor, '$.uid'), json_extract(actor, '$.name') FROM runs WHERE runs.id = receipts.run_id);
+  CREATE INDEX receipts_task ON receipts (task, id);
+  CREATE INDEX receipts_outcome ON receipts (outcome, id);
+  CREATE INDEX receipts_actor_uid ON receipts (actor_uid, id);
+  CREATE INDEX receipts_actor_name ON receipts (actor_name, id);
+  -- The records that name receipts, by which a receipt is found in the log.
+  CREATE INDEX audit_ends ON audit (run_id) WHERE type IN ('run.attempt', 'run.finished');
+  `,
 ];

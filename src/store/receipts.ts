@@ -1,8 +1,10 @@
+import type { Actor } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { encodeBase64url } from '../security/base64.ts';
 import type { Jwe, JweRecipient } from '../security/jwe.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import type { Database } from './database.ts';
+import { type Conditions, conditionsOf, type ReceiptFilter } from './receipt-filter.ts';
 import type { OutcomeName } from './runs.ts';
 
 /**
@@ -16,6 +18,7 @@ export interface ReceiptRow {
   readonly project: string;
   readonly task: string;
   readonly outcome: OutcomeName;
+  readonly actor: Actor;
   readonly startedAt: number;
   readonly durationMs: number;
 }
@@ -28,8 +31,8 @@ export interface StoredReceipt extends ReceiptRow {
 export function insertReceipt(database: Database, receipt: StoredReceipt): void {
   database
     .prepare(
-      `INSERT INTO receipts (id, run_id, attempt, project, task, outcome, started_at, duration_ms,
-         protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO receipts (id, run_id, attempt, project, task, outcome, actor_uid, actor_name, started_at,
+         duration_ms, protected, iv, ciphertext, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       receipt.id,
@@ -38,6 +41,8 @@ export function insertReceipt(database: Database, receipt: StoredReceipt): void 
       receipt.project,
       receipt.task,
       receipt.outcome,
+      receipt.actor.uid,
+      receipt.actor.name,
       receipt.startedAt,
       receipt.durationMs,
       receipt.jwe.protected,
@@ -58,13 +63,14 @@ function insertRecipient(database: Database, receiptId: string, recipient: JweRe
  * The receipt with this id or unique prefix; a run's id stands for the receipt of its last attempt.
  *
  * @throws RECEIPT_UNKNOWN, ID_AMBIGUOUS
+ * @throws RECEIPT_TAMPERED as `loadReceipt`
  */
 export function findReceipt(database: Database, prefix: string): StoredReceipt {
   return database.read(() => {
     const rows = isUlidPrefix(prefix)
       ? database
           .prepare(
-            `SELECT * FROM receipts WHERE (id >= ?1 AND id < ?1 || '~') OR (run_id >= ?1 AND run_id < ?1 || '~')
+            `SELECT id, run_id FROM receipts WHERE (id >= ?1 AND id < ?1 || '~') OR (run_id >= ?1 AND run_id < ?1 || '~')
              ORDER BY id DESC LIMIT 2`,
           )
           .all(prefix)
@@ -81,7 +87,7 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
         hint: 'give more of its characters; ax receipts list shows them',
       });
     }
-    return { ...toRow(row), jwe: toJwe(database, row) };
+    return readReceipt(database, String(row.id)) as StoredReceipt;
   });
 }
 
@@ -90,21 +96,33 @@ export interface ListedReceipt extends ReceiptRow {
   readonly recipients: readonly string[];
 }
 
-/** The newest first; `before` continues after a page's last id. */
-export function listReceipts(
-  database: Database,
-  page: { limit: number; before?: string | undefined },
-): ListedReceipt[] {
+export interface ReceiptPage extends ReceiptFilter {
+  /** -1 for all there are. */
+  readonly limit: number;
+  /** Continues after a page's last id. */
+  readonly before?: string | undefined;
+}
+
+/** The newest first. What a page costs does not grow with the store, whatever single thing it is filtered by. */
+export function listReceipts(database: Database, page: ReceiptPage): ListedReceipt[] {
+  const { sql, values } = listQuery(page);
   return database.read(() =>
     database
-      .prepare(
-        `SELECT id, run_id, attempt, project, task, outcome, started_at, duration_ms,
-           (SELECT json_group_array(kid) FROM receipt_recipients WHERE receipt_id = receipts.id) AS kids
-         FROM receipts WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2`,
-      )
-      .all(page.before ?? null, page.limit)
+      .prepare(sql)
+      .all(...values)
       .map((row) => ({ ...toRow(row), recipients: JSON.parse(String(row.kids)) as string[] })),
   );
+}
+
+/** The query of a page, apart from running it: what it costs is in its plan. */
+export function listQuery({ limit, before, ...filter }: ReceiptPage): Conditions {
+  const { sql, values } = conditionsOf(filter, before);
+  return {
+    sql: `SELECT id, run_id, attempt, project, task, outcome, actor_uid, actor_name, started_at, duration_ms,
+        (SELECT json_group_array(kid) FROM receipt_recipients WHERE receipt_id = receipts.id) AS kids
+      FROM receipts WHERE ${sql} ORDER BY id DESC LIMIT ?`,
+    values: [...values, limit],
+  };
 }
 
 export interface WrappedKey {
@@ -115,9 +133,35 @@ export interface WrappedKey {
 /** Up to `limit` content keys that are wrapped under `kid`. */
 export function wrappedUnder(database: Database, kid: string, limit: number): WrappedKey[] {
   return database
-    .prepare('SELECT receipt_id, header, encrypted_key FROM receipt_recipients WHERE kid = ? LIMIT ?')
+    .prepare('SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients WHERE kid = ? LIMIT ?')
     .all(kid, limit)
     .map((row) => ({ receiptId: String(row.receipt_id), recipient: toRecipient(row) }));
+}
+
+/** Up to `limit` ids after one, the oldest first; for going through a store of any size. */
+export function receiptIdsAfter(
+  database: Database,
+  { after, limit, ...filter }: ReceiptFilter & { after: string; limit: number },
+): string[] {
+  const { sql, values } = conditionsOf(filter);
+  return database
+    .prepare(`SELECT id FROM receipts WHERE id > ? AND ${sql} ORDER BY id LIMIT ?`)
+    .all(after, ...values, limit)
+    .map(({ id }) => String(id));
+}
+
+/**
+ * The receipt with exactly this id; null when there is none, or not any more.
+ *
+ * @throws RECEIPT_TAMPERED when its row holds what no receipt was ever written with
+ */
+export function loadReceipt(database: Database, id: string): StoredReceipt | null {
+  return database.read(() => readReceipt(database, id));
+}
+
+function readReceipt(database: Database, id: string): StoredReceipt | null {
+  const row = wellFormed(id, () => database.prepare('SELECT * FROM receipts WHERE id = ?').get(id));
+  return row === undefined ? null : { ...toRow(row), jwe: toJwe(database, row) };
 }
 
 /** How many receipts each key opens. */
@@ -128,12 +172,23 @@ export function countByKey(database: Database): Map<string, number> {
   return new Map(rows.map((row) => [String(row.kid), Number(row.n)]));
 }
 
-/** Replaces one recipient of a receipt by another; inside `database.write`. */
+/**
+ * Puts another recipient in the place of one, and of any that the receipt has under the new key already; inside
+ * `database.write`.
+ */
 export function replaceRecipient(database: Database, wrapped: WrappedKey, replacement: JweRecipient): void {
   database
-    .prepare('DELETE FROM receipt_recipients WHERE receipt_id = ? AND kid IN (?, ?)')
-    .run(wrapped.receiptId, wrapped.recipient.header.kid, replacement.header.kid);
-  insertRecipient(database, wrapped.receiptId, replacement);
+    .prepare(
+      `UPDATE OR REPLACE receipt_recipients SET kid = ?, header = ?, encrypted_key = ?
+       WHERE receipt_id = ? AND kid = ?`,
+    )
+    .run(
+      replacement.header.kid,
+      JSON.stringify(replacement.header),
+      replacement.encrypted_key,
+      wrapped.receiptId,
+      wrapped.recipient.header.kid,
+    );
 }
 
 function toRow(row: Record<string, unknown>): ReceiptRow {
@@ -144,9 +199,40 @@ function toRow(row: Record<string, unknown>): ReceiptRow {
     project: String(row.project),
     task: String(row.task),
     outcome: row.outcome as OutcomeName,
-    startedAt: Number(row.started_at),
+    actor: { uid: Number(row.actor_uid), name: String(row.actor_name) },
+    startedAt: timeOf(row),
     durationMs: Number(row.duration_ms),
   };
+}
+
+/** The most and least that a Date can hold; ECMA-262 section 21.4.1.1. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
+function timeOf(row: Record<string, unknown>): number {
+  const startedAt = Number(row.started_at);
+  if (Math.abs(startedAt) <= MAX_TIME_MS) return startedAt;
+  throw malformed(row.id, new RangeError('started_at'));
+}
+
+/** What was written by ax reads back; a number or a text that does not is someone else's. */
+function wellFormed<T>(id: unknown, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (
+      error instanceof SyntaxError ||
+      (error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE')
+    )
+      throw malformed(id, error);
+    throw error;
+  }
+}
+
+function malformed(id: unknown, cause: unknown): AxError {
+  return new AxError('RECEIPT_TAMPERED', `receipt ${String(id)}: its row cannot be read as it was written`, {
+    hint: 'see what else has changed with: ax audit verify',
+    cause,
+  });
 }
 
 function toJwe(database: Database, row: Record<string, unknown>): Jwe {
@@ -156,15 +242,20 @@ function toJwe(database: Database, row: Record<string, unknown>): Jwe {
     ciphertext: encodeBase64url(row.ciphertext as Uint8Array),
     tag: String(row.tag),
     recipients: database
-      .prepare('SELECT header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid')
+      .prepare(
+        'SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid',
+      )
       .all(String(row.id))
       .map(toRecipient),
   };
 }
 
+/** The kid that a recipient is looked for by is a copy of the one in its header, and the header has one spelling. */
 function toRecipient(row: Record<string, unknown>): JweRecipient {
-  return {
-    header: JSON.parse(String(row.header)) as JweRecipient['header'],
-    encrypted_key: String(row.encrypted_key),
-  };
+  const text = String(row.header);
+  const header = wellFormed(row.receipt_id, () => JSON.parse(text) as JweRecipient['header'] | null);
+  if (header?.kid !== row.kid || JSON.stringify(header) !== text) {
+    throw malformed(row.receipt_id, new Error('header'));
+  }
+  return { header: header as JweRecipient['header'], encrypted_key: String(row.encrypted_key) };
 }

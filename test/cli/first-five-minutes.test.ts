@@ -65,7 +65,7 @@ describe('the first five minutes', () => {
     const verified = await rig.ax('receipts', 'verify', id);
     expect(verified.exitCode).toBe(0);
     expect(rig.normal(verified.stdout)).toBe(
-      'ok  receipt <id>: seal, signature and row hold; signed by <kid>\n    run <id> of hello: completed\n',
+      'ok  receipt <id>: seal, signature, row and audit position hold; signed by <kid>\n    run <id> of hello: completed\n',
     );
     expect(verified.stderr).toBe('');
 

@@ -1,13 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { createContext } from '../../src/context.ts';
-import { AxError } from '../../src/errors.ts';
 import { openReceipt } from '../../src/runtime/receipt.ts';
-import { recordRefusal } from '../../src/runtime/refusal.ts';
-import { ownIdentity } from '../../src/runtime/supervisor-identity.ts';
 import { parseReceiptKey } from '../../src/security/encryption-keys.ts';
-import { parseSigningKey } from '../../src/security/signing-keys.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
-import type { Database } from '../../src/store/database.ts';
 import { activeKey } from '../../src/store/keyring.ts';
 import { countByKey, findReceipt, listReceipts } from '../../src/store/receipts.ts';
 import {
@@ -20,6 +14,7 @@ import {
   until,
   verifyReceipts,
 } from '../support/crash-rig.ts';
+import { addReceipts, keysOf } from '../support/many-receipts.ts';
 
 /** `AX_CRASH_ROUNDS=200` for the long version. */
 const ROUNDS = Number(process.env.AX_CRASH_ROUNDS ?? 20);
@@ -145,33 +140,11 @@ test('a rotation beside runs: each leaves a receipt that opens, and the next rot
   await expectDone(rig, ['audit', 'verify']);
 });
 
-/** A store with that many receipts, made in this process: they are of refusals, and sealed like any other. */
+/** A store with that many receipts, made in this process. */
 async function rigWith(receipts: number): Promise<CrashRig> {
   rig = await createRig({ hello: { run: ['echo', 'hello'] } });
-  const keyring = rig.keyring();
-  const receipt = activeKey(keyring, 'receipt');
-  const host = activeKey(keyring, 'host');
-  if (receipt === undefined || host === undefined) throw new Error('expected the keys that init makes');
   const database = rig.open();
-  // One transaction around all of them.
-  const inner: Database = { ...database, write: (body) => body(), read: (body) => body() };
-  const edge = {
-    context: createContext(),
-    database: inner,
-    keys: {
-      host: parseSigningKey(host.jwk, host.kid),
-      recipients: [parseReceiptKey(receipt.jwk, receipt.kid)],
-    },
-    trace: { traceId: 'a'.repeat(32), parentSpanId: null, flags: 1 },
-    supervisor: ownIdentity(createContext()),
-    channel: null,
-  };
-  const error = new AxError('SIGNATURE_UNTRUSTED', 'signed by nobody known here', { hint: 'ax trust add' });
-  database.write(() => {
-    for (let count = 0; count < receipts; count++) {
-      recordRefusal(edge, { task: 'hello', error, lockSha256: '0'.repeat(64), verified: null, findings: [] });
-    }
-  });
+  addReceipts(database, keysOf(rig.keyring()), { count: receipts, from: Date.now() - receipts, every: 1 });
   database.close();
   return rig;
 }

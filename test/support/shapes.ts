@@ -188,12 +188,40 @@ export const receiptsList = z.strictObject({
       task: text,
       project: text,
       outcome,
+      actor: z.strictObject({ uid: z.int(), name: text }),
       startedAt: time,
       durationMs: count,
       recipients: z.array(kid).min(1),
     }),
   ),
   next: ulid.optional(),
+});
+
+export const receiptsVerify = z.strictObject({
+  schema: z.literal('ax.receipts.verify/1'),
+  ok: z.literal(true),
+  id: ulid,
+  runId: ulid,
+  keyid: kid,
+  outcome,
+  verdict: z.literal('valid'),
+  outputs: z
+    .array(z.strictObject({ name: text, state: z.enum(['same', 'changed', 'not-there']) }))
+    .nullable(),
+});
+
+export const receiptsVerifyAll = z.strictObject({
+  schema: z.literal('ax.receipts.verify.all/1'),
+  ok: z.boolean(),
+  checked: count,
+  verdicts: z.strictObject({ valid: count, tampered: count, untrusted: count, unreadable: count }),
+  outputs: z.strictObject({ same: count, changed: count, notThere: count }).nullable(),
+  problems: z
+    .array(
+      z.strictObject({ id: text, verdict: z.enum(['tampered', 'untrusted', 'unreadable']), message: text }),
+    )
+    .max(100),
+  problemsOmitted: count,
 });
 
 export const keysList = z.strictObject({

@@ -1,0 +1,226 @@
+import type { Context } from '../context.ts';
+import { AxError, type ErrorCode, exitCodeOf } from '../errors.ts';
+import { visible } from '../output/escape.ts';
+import { createSteps, type Steps } from '../output/steps.ts';
+import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
+import {
+  VERDICTS,
+  type Verdict,
+  type VerifyingKeys,
+  verdictOf,
+  verifyStored,
+} from '../runtime/verify-receipt.ts';
+import type { JsonValue } from '../security/json.ts';
+import { isObject } from '../security/json-shape.ts';
+import { parseSigningKey } from '../security/signing-keys.ts';
+import { appendAudit } from '../store/audit.ts';
+import type { Database } from '../store/database.ts';
+import type { Keyring } from '../store/keyring.ts';
+import { openingIdentities } from '../store/receipt-keys.ts';
+import { findReceipt, loadReceipt, receiptIdsAfter } from '../store/receipts.ts';
+import { readKeyring } from './keys-access.ts';
+import { parseMoment } from './moment.ts';
+import { recordRead } from './receipts.ts';
+import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
+
+export interface VerifyOptions extends GlobalOptions {
+  readonly all?: boolean;
+  readonly since?: string;
+  readonly offline?: boolean;
+}
+
+/** `ax receipts verify [id]`: one, or with --all or --since many. */
+export async function verifyCommand(
+  context: Context,
+  id: string | undefined,
+  options: VerifyOptions,
+): Promise<number> {
+  const session = await openSession(context, options);
+  const since = parseMoment(options.since, '--since', context.now());
+  const many = options.all === true || since !== undefined;
+  if (id !== undefined && !many) return verifyOne(session, id, options);
+  if (id === undefined && many) return verifyMany(session, since, options);
+  throw new AxError('USAGE', 'expected either the id of a receipt, or --all or --since', {
+    hint: 'ax receipts verify --all',
+  });
+}
+
+async function verifyOne(session: Session, id: string, options: VerifyOptions): Promise<number> {
+  const { output, context } = session;
+  const { receipt, keyid, statement } = await withStore(session, (database) => {
+    const found = findReceipt(database, id.toUpperCase());
+    const verified = verifyStored(database, found, verifyingKeys(session, context));
+    recordRead(session, database, found, 'verify');
+    return { receipt: found, ...verified };
+  });
+  const digestOf = digestsOf(session, options);
+  const outputs = digestOf === null ? null : checkOutputs(statement, digestOf);
+  const outcome = isObject(statement.predicate) ? String(statement.predicate.outcome) : 'unknown';
+  output.line(
+    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature, row and audit position hold; signed by ${keyid}`,
+  );
+  output.line(`    run ${receipt.runId} of ${visible(receipt.task)}: ${outcome}`);
+  for (const { name, state } of outputs ?? []) output.line(`    output ${visible(name)}: ${WORDS[state]}`);
+  output.document({
+    schema: 'ax.receipts.verify/1',
+    ok: true,
+    id: receipt.id,
+    runId: receipt.runId,
+    keyid,
+    outcome,
+    verdict: 'valid',
+    outputs: outputs?.map(({ name, state }) => ({ name, state })) ?? null,
+  });
+  return 0;
+}
+
+const WORDS: Readonly<Record<OutputState, string>> = {
+  same: 'as it was',
+  changed: 'changed since',
+  'not-there': 'not there',
+};
+
+/** At one time in memory: ids alone, of which each receipt is read, verified and let go. */
+const PAGE = 500;
+/** What is wrong with more of them than this is counted, and no longer listed. */
+const MOST_PROBLEMS = 100;
+
+interface Problem {
+  readonly id: string;
+  readonly verdict: Verdict;
+  readonly message: string;
+}
+
+interface Tally {
+  readonly verdicts: Record<Verdict, number>;
+  readonly outputs: Record<OutputState, number>;
+  readonly problems: Problem[];
+}
+
+async function verifyMany(
+  session: Session,
+  since: number | undefined,
+  options: VerifyOptions,
+): Promise<number> {
+  const { output, context } = session;
+  const steps = await createSteps(context, output);
+  const digestOf = digestsOf(session, options);
+  const tally = await withStore(session, (database) => {
+    const keys = verifyingKeys(session, context);
+    recordReadOfMany(session, database, since);
+    return tallyOf(database, { keys, since, digestOf, steps });
+  });
+  steps.done();
+  report(session, tally, digestOf !== null);
+  const code = CODES.find(([verdict]) => tally.verdicts[verdict] > 0)?.[1];
+  return code === undefined ? 0 : exitCodeOf(code);
+}
+
+/** What a store with several kinds of receipts that did not verify comes to: the gravest of them. */
+const CODES: readonly (readonly [Verdict, ErrorCode])[] = [
+  ['tampered', 'RECEIPT_TAMPERED'],
+  ['untrusted', 'SIGNATURE_UNTRUSTED'],
+  ['unreadable', 'KEY_UNKNOWN'],
+];
+
+interface Going {
+  readonly keys: VerifyingKeys;
+  readonly since: number | undefined;
+  readonly digestOf: DigestAt | null;
+  readonly steps: Steps;
+}
+
+function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Tally {
+  const tally: Tally = {
+    verdicts: { valid: 0, tampered: 0, untrusted: 0, unreadable: 0 },
+    outputs: { same: 0, changed: 0, 'not-there': 0 },
+    problems: [],
+  };
+  let done = 0;
+  for (let after = ''; ; ) {
+    const ids = receiptIdsAfter(database, { after, since, limit: PAGE });
+    for (const id of ids) {
+      try {
+        const receipt = loadReceipt(database, id);
+        // Pruned meanwhile.
+        if (receipt === null) continue;
+        const { statement } = verifyStored(database, receipt, keys);
+        tally.verdicts.valid++;
+        if (digestOf === null) continue;
+        for (const { state } of checkOutputs(statement, digestOf)) tally.outputs[state]++;
+      } catch (thrown) {
+        const { verdict, error } = verdictOf(thrown);
+        tally.verdicts[verdict]++;
+        if (tally.problems.length < MOST_PROBLEMS)
+          tally.problems.push({ id, verdict, message: error.message });
+      }
+    }
+    const last = ids.at(-1);
+    if (last === undefined) return tally;
+    after = last;
+    done += ids.length;
+    steps.update(`verified ${done} receipts`);
+  }
+}
+
+function report({ output, context }: Session, { verdicts, outputs, problems }: Tally, online: boolean): void {
+  const { style } = output;
+  const checked = VERDICTS.reduce((sum, verdict) => sum + verdicts[verdict], 0);
+  const bad = checked - verdicts.valid;
+  for (const { id, verdict, message } of problems) {
+    output.line(`${style.red(verdict.padEnd(10))}  ${visible(id)}  ${visible(message)}`);
+  }
+  if (bad > problems.length) output.line(`and ${bad - problems.length} more`);
+  output.line(
+    `${bad === 0 ? style.green('ok') : style.red('failed')}  ${checked} receipt(s): ` +
+      VERDICTS.map((verdict) => `${verdicts[verdict]} ${verdict}`).join(', '),
+  );
+  if (online) {
+    output.line(
+      `    outputs of the valid ones: ${outputs.same} as they were, ${outputs.changed} changed since, ` +
+        `${outputs['not-there']} not there`,
+    );
+  }
+  output.document({
+    schema: 'ax.receipts.verify.all/1',
+    ok: bad === 0,
+    checked,
+    verdicts,
+    outputs: online ? { same: outputs.same, changed: outputs.changed, notThere: outputs['not-there'] } : null,
+    problems,
+    problemsOmitted: bad - problems.length,
+  });
+  if (bad > 0 && !output.json) context.stderr.write(`ax: ${bad} of ${checked} receipts did not verify\n`);
+}
+
+/** Null with --offline, and outside any project, where there is nothing to hold outputs against. */
+function digestsOf({ root }: Session, { offline }: VerifyOptions): DigestAt | null {
+  return offline === true || root === null ? null : createDigests(root);
+}
+
+function verifyingKeys(session: Session, context: Context): VerifyingKeys {
+  const keyring = readKeyring(session);
+  return { identities: openingIdentities(context, keyring), hosts: hostKeys(keyring) };
+}
+
+function hostKeys(keyring: Keyring) {
+  const keys = keyring
+    .filter((entry) => entry.role === 'host')
+    .map((entry) => parseSigningKey(entry.jwk, entry.kid));
+  if (keys.length > 0) return keys;
+  throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
+    hint: 'run this where the receipt was written, or with its --home',
+  });
+}
+
+/** One record for all, before the first is read: killed in between, what was read is on record too. */
+function recordReadOfMany({ context }: Session, database: Database, since: number | undefined): void {
+  const data: Record<string, JsonValue> = {
+    receiptId: null,
+    how: 'verify',
+    since: since === undefined ? null : new Date(since).toISOString(),
+  };
+  database.write(() =>
+    appendAudit(database, context.now(), { type: 'receipt.read', runId: null, actor: context.actor, data }),
+  );
+}
