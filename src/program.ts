@@ -303,7 +303,8 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
   );
 
   const keys = group('keys', 'manage the keyring');
-  const role = (help: string) => new Option('--role <role>', help).choices(['signing', 'host', 'receipt']);
+  const rotating = ['signing', 'host', 'receipt'];
+  const role = (help: string, roles: string[]) => new Option('--role <role>', help).choices(roles);
   const algorithm = new Option('--algorithm <name>', 'for signing keys (default: ed25519)').choices([
     'ed25519',
     'hmac',
@@ -321,9 +322,18 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     keys,
     {
       name: 'generate',
-      summary: 'make the first key of a role',
-      options: [role('what the key is for (default: signing)'), algorithm],
-      examples: ['ax keys generate', 'ax keys generate --role receipt', 'ax keys generate --algorithm hmac'],
+      summary: 'make the first key of a role, or another recipient',
+      description:
+        'Make the first key of a role; the next one is made by `ax keys rotate`. A recipient is an X25519 pair that ' +
+        'receipts are sealed to, beside the receipt key or in its place; there may be up to 15. Export its public ' +
+        'part to machines that are to write receipts without being able to read them.',
+      options: [role('what the key is for (default: signing)', [...rotating, 'recipient']), algorithm],
+      examples: [
+        'ax keys generate',
+        'ax keys generate --role receipt',
+        'ax keys generate --role recipient',
+        'ax keys generate --algorithm hmac',
+      ],
     },
     async (options: object) => (await import('./commands/keys.ts')).generateCommand(context, options),
   );
@@ -337,7 +347,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         'rotation that was cut short is finished by the next one. For the signing key, what the old one signed ' +
         'still verifies, and ax.lock wants a new signature. Rotation cannot take back what was copied: whoever has ' +
         'the old key and an old copy of the store can still read those receipts.',
-      options: [role('which key (default: receipt)'), algorithm],
+      options: [role('which key (default: receipt)', rotating), algorithm],
       examples: ['ax keys rotate', 'ax keys rotate --role signing'],
     },
     async (options: object) => (await import('./commands/keys.ts')).rotateCommand(context, options),
@@ -348,11 +358,26 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       name: 'export',
       summary: 'print a public key as a JWK',
       arguments: [['[kid]', 'the beginning of its kid (default: the active key of --role)']],
-      options: [role('which key, where no kid is given (default: signing)')],
-      examples: ['ax keys export > alice.jwk'],
+      options: [role('which key, where no kid is given (default: signing)', [...rotating, 'recipient'])],
+      examples: ['ax keys export > alice.jwk', 'ax keys export --role recipient > reader.jwk'],
     },
     async (kid: string | undefined, options: object) =>
       (await import('./commands/keys.ts')).exportCommand(context, kid, options),
+  );
+  add(
+    keys,
+    {
+      name: 'import',
+      summary: 'seal receipts to a reader’s public key',
+      description:
+        'Put the public X25519 key of a file, a JWK such as `ax keys export --role recipient` prints, into the keyring. ' +
+        'Receipts are sealed to it from now on, and opened where its private part is. A keyring with recipients and ' +
+        'without a receipt key writes receipts that it cannot read. A private key is refused.',
+      arguments: [['<file>', 'a public JWK']],
+      examples: ['ax keys import reader.jwk'],
+    },
+    async (file: string, options: object) =>
+      (await import('./commands/keys-import.ts')).importCommand(context, file, options),
   );
 
   const trust = group('trust', 'decide whose signatures count, and for which project');

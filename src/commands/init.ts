@@ -55,9 +55,15 @@ export async function init(
   const session = await openSession({ ...context, cwd: folder }, options);
   await withStore(session, (database) => {
     for (const role of ['signing', 'receipt', 'host'] as const satisfies readonly KeyRole[]) {
-      const existing = activeKey(readKeyring(session), role);
+      const keyring = readKeyring(session);
+      // A machine that only writes receipts for others stays one.
+      const reader = role === 'receipt' ? activeKey(keyring, 'recipient') : undefined;
+      const existing = activeKey(keyring, role) ?? reader;
       const { kid } = existing ?? createKey(session, database, { role, change: 'generate' });
-      steps.push({ what: `${role} key ${kid}`, state: existing === undefined ? 'made' : 'kept' });
+      steps.push({
+        what: `${existing?.role ?? role} key ${kid}`,
+        state: existing === undefined ? 'made' : 'kept',
+      });
     }
   });
   steps.push({

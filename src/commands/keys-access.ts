@@ -1,10 +1,13 @@
+import { AxError } from '../errors.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
-import { generateReceiptKey } from '../security/encryption-keys.ts';
+import { generateReceiptKey, generateX25519 } from '../security/encryption-keys.ts';
+import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
 import { generateEd25519, generateHmacKey, parseSigningKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import {
   activeKey,
+  activeRecipients,
   addKey,
   type KeyEntry,
   type KeyRole,
@@ -20,28 +23,56 @@ export function readKeyring({ home, context }: Session): Keyring {
   return loadKeyring(home.keysDir, context.actor.uid);
 }
 
-/** Makes a key, once its audit record is on disk: a crash may leave a record without a key, never the reverse. */
+/** @throws USAGE when the keyring has as many recipients as a receipt can have beside the receipt key */
+export function requireRoomForRecipient(keyring: Keyring): void {
+  const room = MAX_RECIPIENTS - 1;
+  if (activeRecipients(keyring).length < room) return;
+  throw new AxError('USAGE', `expected at most ${room} recipients in the keyring, found as many already`, {
+    hint: 'ax keys list shows them; move the file of one that is not wanted out of keys/',
+  });
+}
+
+/** Makes a key and puts it into the keyring. */
 export function createKey(
-  { context, home }: Session,
+  session: Session,
   database: Database,
   request: { role: KeyRole; algorithm?: SigningAlgorithm; change: 'generate' | 'rotate' },
 ): KeyEntry {
-  const { randomBytes } = context;
-  const jwk =
-    request.role === 'receipt'
-      ? generateReceiptKey(randomBytes)
-      : request.algorithm === 'hmac'
-        ? generateHmacKey(randomBytes)
-        : generateEd25519(randomBytes);
+  const { role, algorithm, change } = request;
+  return keepKey(session, database, { role, change, jwk: newJwk(session, role, algorithm) });
+}
+
+function newJwk({ context: { randomBytes } }: Session, role: KeyRole, algorithm?: SigningAlgorithm) {
+  switch (role) {
+    case 'receipt':
+      return generateReceiptKey(randomBytes);
+    case 'recipient':
+      return generateX25519(randomBytes);
+    case 'host':
+      return generateEd25519(randomBytes);
+    case 'signing':
+      return algorithm === 'hmac' ? generateHmacKey(randomBytes) : generateEd25519(randomBytes);
+  }
+}
+
+/**
+ * Puts a key into the keyring, once its audit record is on disk: a crash may leave a record without a key, never
+ * the reverse.
+ */
+export function keepKey(
+  { context, home }: Session,
+  database: Database,
+  { role, change, jwk }: { role: KeyRole; change: string; jwk: { kid: string } },
+): KeyEntry {
   database.write(() =>
     appendAudit(database, context.now(), {
       type: 'key.change',
       runId: null,
       actor: context.actor,
-      data: { change: request.change, role: request.role, kid: jwk.kid },
+      data: { change, role, kid: jwk.kid },
     }),
   );
-  return addKey(home.keysDir, { role: request.role, jwk, now: context.now(), uid: context.actor.uid });
+  return addKey(home.keysDir, { role, jwk, now: context.now(), uid: context.actor.uid });
 }
 
 /**

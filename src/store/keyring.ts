@@ -9,11 +9,15 @@ import { ensurePrivateDirectory, readPrivateFile, throwIo, writeFileAtomic } fro
 /**
  * The keyring: one private file for each key, written once. Which key of a role is in use follows from their
  * dates alone: the newest is active, the others are retired. So adding a key is the whole of a rotation's
- * decision, in one atomic step, and two rotations at once leave two keys and no doubt.
+ * decision, in one atomic step, and two rotations at once leave two keys and no doubt. Recipients do not take
+ * over from each other: they are the keys of several readers, and all of them are active.
  */
 
-/** signing: manifests. host: receipts. receipt: the key that wraps the content keys of receipts. */
-export const KEY_ROLES = ['signing', 'host', 'receipt'] as const;
+/**
+ * signing: manifests. host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an
+ * X25519 key that they are wrapped for as well, with its private part or, for a reader elsewhere, without.
+ */
+export const KEY_ROLES = ['signing', 'host', 'receipt', 'recipient'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 export interface KeyEntry {
@@ -23,8 +27,10 @@ export interface KeyEntry {
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly state: 'active' | 'retired';
-  /** The private JWK. */
+  /** The JWK: with its private part, but for a recipient elsewhere. */
   readonly jwk: JsonValue;
+  /** False for a public key alone: what is sealed to it cannot be opened here. */
+  readonly hasPrivatePart: boolean;
 }
 
 export type Keyring = readonly KeyEntry[];
@@ -33,6 +39,7 @@ const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> =
   signing: ['Ed25519', 'HS256'],
   host: ['Ed25519'],
   receipt: ['A256KW'],
+  recipient: ['X25519'],
 };
 
 const FILE_NAME = /^[A-Za-z0-9_-]{43}\.json$/;
@@ -47,8 +54,12 @@ export function loadKeyring(keysDir: string, uid: number): Keyring {
   entries.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
   return entries.map((entry, index) => ({
     ...entry,
-    state: entries.slice(index + 1).some((later) => later.role === entry.role) ? 'retired' : 'active',
+    state: entries.slice(index + 1).some((later) => supersedes(later, entry)) ? 'retired' : 'active',
   }));
+}
+
+function supersedes(later: { role: KeyRole }, entry: { role: KeyRole }): boolean {
+  return later.role === entry.role && entry.role !== 'recipient';
 }
 
 function keyFiles(keysDir: string, uid: number): string[] {
@@ -71,15 +82,29 @@ function readKey(path: string, uid: number): Omit<KeyEntry, 'state'> {
   if (Number.isNaN(at)) throw malformed(path, 'createdAt: expected a time');
   const key = parseKeyFor(role, jwk, path);
   if (!path.endsWith(`${key.kid}.json`)) throw malformed(path, `expected its name to be ${key.kid}.json`);
-  return { kid: key.kid, role, algorithm: key.algorithm, createdAt: at, jwk: jwk as JsonValue };
+  return {
+    kid: key.kid,
+    role,
+    algorithm: key.algorithm,
+    createdAt: at,
+    jwk: jwk as JsonValue,
+    hasPrivatePart: hasPrivatePart(key),
+  };
 }
 
 /** The parts are checked against each other when the key is used; that takes a millisecond a key. */
 function parseKeyFor(role: KeyRole, jwk: unknown, where: string): ParsedJwk {
   const key = parseJwk(jwk, where);
-  if (ALGORITHMS[role].some((algorithm) => algorithm === key.algorithm)) return key;
-  const expected = ALGORITHMS[role].join(', ');
-  throw malformed(where, `expected a key for ${role} (${expected}), found ${key.algorithm}`);
+  if (!ALGORITHMS[role].some((algorithm) => algorithm === key.algorithm)) {
+    const expected = ALGORITHMS[role].join(', ');
+    throw malformed(where, `expected a key for ${role} (${expected}), found ${key.algorithm}`);
+  }
+  if (hasPrivatePart(key) || role === 'recipient') return key;
+  throw malformed(where, `expected a private key for ${role}, found a public one (it has no member d)`);
+}
+
+function hasPrivatePart(key: ParsedJwk): boolean {
+  return 'k' in key || key.d !== undefined;
 }
 
 function parseKeyFile(bytes: Buffer, path: string): JsonValue {
@@ -94,13 +119,19 @@ function isRole(value: unknown): value is KeyRole {
   return KEY_ROLES.some((role) => role === value);
 }
 
-/** The key of a role that is in use; undefined when there is none. */
+/** The key of a role that is in use, of recipients the newest; undefined when there is none. */
 export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
   return keyring.findLast((entry) => entry.role === role);
 }
 
+/** The keys that receipts are sealed to besides the receipt key. */
+export function activeRecipients(keyring: Keyring): KeyEntry[] {
+  return keyring.filter((entry) => entry.role === 'recipient' && entry.state === 'active');
+}
+
 /**
- * Adds a key, which becomes its role's active one; durable on return.
+ * Adds a key, which becomes its role's active one, or one more recipient; durable on return. A file of that name
+ * is replaced: whether a key is there already is the caller's question.
  *
  * @throws KEY_PERMISSIONS, KEY_MALFORMED, IO, STORE_FULL
  */

@@ -201,14 +201,23 @@ export const keysList = z.strictObject({
   keys: z.array(
     z.strictObject({
       kid,
-      role: z.enum(['signing', 'host', 'receipt']),
-      algorithm: z.enum(['Ed25519', 'HS256', 'A256KW']),
+      role: z.enum(['signing', 'host', 'receipt', 'recipient']),
+      algorithm: z.enum(['Ed25519', 'HS256', 'A256KW', 'X25519']),
       state: z.enum(['active', 'retired']),
       createdAt: time,
       dueAt: time,
       receipts: count,
+      private: z.boolean(),
     }),
   ),
+});
+
+export const keysImport = z.strictObject({
+  schema: z.literal('ax.keys.import/1'),
+  kid,
+  role: z.literal('recipient'),
+  algorithm: z.literal('X25519'),
+  state: z.enum(['made', 'kept']),
 });
 
 export const runsList = z.strictObject({

@@ -12,6 +12,7 @@ const entry = (kid: string, role: KeyRole, days: number): Keyring[number] => ({
   createdAt: NOW - days * DAY,
   state: 'active',
   jwk: { secret: 'canary' },
+  hasPrivatePart: true,
 });
 const KEYRING: Keyring = [
   entry('old-signer', 'signing', 400),
