@@ -313,7 +313,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     keys,
     {
       name: 'list',
-      summary: 'list keys with age, due date and how many receipts each opens',
+      summary: 'list keys with state, age, due date and how many receipts each opens',
       examples: ['ax keys list', 'ax keys list --json'],
     },
     async (options: object) => (await import('./commands/keys.ts')).listCommand(context, options),
@@ -378,6 +378,27 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     },
     async (file: string, options: object) =>
       (await import('./commands/keys-import.ts')).importCommand(context, file, options),
+  );
+  add(
+    keys,
+    {
+      name: 'revoke',
+      summary: 'make a key count no more, from the next verification on',
+      description:
+        'Revoke a key of the keyring, or one that is trusted here. What a revoked signing key signed does not run, and ' +
+        'no approval by it counts, whatever date it bears: a thief can write any. A revoked host key verifies the ' +
+        'receipts that the audit log has from before the revocation, and no others. A revoked receipt or recipient key ' +
+        'seals nothing new and still opens what was sealed to it. Asks, or wants --yes; it cannot be taken back. It ' +
+        'holds on this machine: other machines that trust the key revoke it themselves.',
+      arguments: [['<kid>', 'the beginning of its kid']],
+      options: [
+        new Option('--reason <text>', 'one line that is kept with it'),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: ['ax keys revoke 3q2-7w --reason "laptop stolen"', 'ax keys revoke 3q2-7w --yes'],
+    },
+    async (kid: string, options: object) =>
+      (await import('./commands/keys-revoke.ts')).revokeCommand(context, kid, options),
   );
 
   const trust = group('trust', 'decide whose signatures count, and for which project');
@@ -521,7 +542,10 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
   );
 
   const config = group('config', 'preferences; nothing here can relax trust');
-  const settingArgument: readonly [string, string] = ['<name>', 'color or jobs'];
+  const settingArgument: readonly [string, string] = [
+    '<name>',
+    'color, jobs, signingKeyDays or receiptKeyDays',
+  ];
   add(
     config,
     {
@@ -539,7 +563,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
       name: 'set',
       summary: 'change a setting',
       arguments: [settingArgument, ['<value>', 'see ax config list']],
-      examples: ['ax config set jobs 4', 'ax config set color never'],
+      examples: ['ax config set jobs 4', 'ax config set color never', 'ax config set signingKeyDays 30'],
     },
     async (name: string, value: string, options: object) =>
       (await import('./commands/config.ts')).setCommand(context, name, value, options),

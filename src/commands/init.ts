@@ -6,7 +6,7 @@ import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
 import { throwIo, writeFileAtomic } from '../store/files.ts';
-import { activeKey, type KeyRole } from '../store/keyring.ts';
+import { activeKey, type KeyRole, newestKey } from '../store/keyring.ts';
 import { createKey, readKeyring } from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
@@ -58,7 +58,8 @@ export async function init(
       const keyring = readKeyring(session);
       // A machine that only writes receipts for others stays one.
       const reader = role === 'receipt' ? activeKey(keyring, 'recipient') : undefined;
-      const existing = activeKey(keyring, role) ?? reader;
+      // A revoked one too: that another takes its place is a decision, and a rotation's.
+      const existing = newestKey(keyring, role) ?? reader;
       const { kid } = existing ?? createKey(session, database, { role, change: 'generate' });
       steps.push({
         what: `${existing?.role ?? role} key ${kid}`,

@@ -15,6 +15,7 @@ import {
   loadKeyring,
 } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
+import { describeRevocation, loadRevocations, type Revocations } from '../store/revocations.ts';
 import type { Session } from './session.ts';
 
 export type SigningAlgorithm = 'ed25519' | 'hmac';
@@ -23,12 +24,26 @@ export function readKeyring({ home, context }: Session): Keyring {
   return loadKeyring(home.keysDir, context.actor.uid);
 }
 
+/** Of keys of the keyring and of others. */
+export function readRevocations({ home, context }: Session): Revocations {
+  return loadRevocations(home.keysDir, context.actor.uid);
+}
+
+/** Why a key is not to be trusted for a project any more, or null. */
+export function revocationError(session: Session, kid: string): AxError | null {
+  const revocation = readRevocations(session).get(kid);
+  if (revocation === undefined) return null;
+  return new AxError('KEY_REVOKED', `the key ${kid} was ${describeRevocation(revocation)}`, {
+    hint: 'ask its owner for the public key that took its place',
+  });
+}
+
 /** @throws USAGE when the keyring has as many recipients as a receipt can have beside the receipt key */
 export function requireRoomForRecipient(keyring: Keyring): void {
   const room = MAX_RECIPIENTS - 1;
   if (activeRecipients(keyring).length < room) return;
   throw new AxError('USAGE', `expected at most ${room} recipients in the keyring, found as many already`, {
-    hint: 'ax keys list shows them; move the file of one that is not wanted out of keys/',
+    hint: 'revoke one that is not wanted: ax keys list, ax keys revoke <kid>',
   });
 }
 

@@ -6,7 +6,7 @@ import { table } from '../output/table.ts';
 import { parseReceiptKey, parseX25519 } from '../security/encryption-keys.ts';
 import { publicJwk } from '../security/jwk.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
-import { activeKey, type KeyEntry, type KeyRole, type Keyring } from '../store/keyring.ts';
+import { activeKey, type KeyEntry, type KeyRole, type Keyring, newestKey } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import { createKey, readKeyring, requireRoomForRecipient, type SigningAlgorithm } from './keys-access.ts';
@@ -15,13 +15,6 @@ import { type GlobalOptions, openSession, type Session, withExistingStore, withS
 
 const ENCRYPTION_ROLES: readonly KeyRole[] = ['receipt', 'recipient'];
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** How long a key of each role should stay in use (spec: security, T8). */
-const DUE_AFTER_DAYS: Readonly<Record<KeyRole, number>> = {
-  signing: 45,
-  host: 90,
-  receipt: 90,
-  recipient: 90,
-};
 
 export interface KeyOptions extends GlobalOptions {
   readonly role?: KeyRole;
@@ -40,20 +33,23 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     algorithm: entry.algorithm,
     state: entry.state,
     createdAt: new Date(entry.createdAt).toISOString(),
-    dueAt: new Date(entry.createdAt + DUE_AFTER_DAYS[entry.role] * DAY_MS).toISOString(),
+    ageDays: Math.max(0, Math.floor((context.now() - entry.createdAt) / DAY_MS)),
+    dueAt: new Date(entry.createdAt + dueAfterDays(session, entry.role) * DAY_MS).toISOString(),
+    revokedAt: entry.revocation === null ? null : new Date(entry.revocation.at).toISOString(),
+    revokedReason: entry.revocation?.reason ?? null,
     receipts: opens.get(entry.kid) ?? 0,
     private: entry.hasPrivatePart,
   }));
   output.line(
     table(
-      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'CREATED', 'DUE', 'RECEIPTS'],
+      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'AGE', 'DUE', 'RECEIPTS'],
       rows.map((row) => [
         row.kid,
         row.role,
         row.private ? row.algorithm : `${row.algorithm} (public)`,
         row.state,
-        row.createdAt.slice(0, 10),
-        row.dueAt.slice(0, 10),
+        `${row.ageDays} d`,
+        row.state === 'active' ? row.dueAt.slice(0, 10) : '',
         ENCRYPTION_ROLES.includes(row.role) ? String(row.receipts) : '',
       ]),
       output.style,
@@ -65,10 +61,15 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   return 0;
 }
 
+/** A preference: it can only warn. */
+function dueAfterDays({ settings }: Session, role: KeyRole): number {
+  return Number(role === 'signing' ? settings.signingKeyDays : settings.receiptKeyDays);
+}
+
 /** What is due at a recipient is its reader's to do; another machine has the key perhaps. */
 function overdueText(role: KeyRole, kid: string): string {
   return role === 'recipient'
-    ? `the recipient ${kid} is due: where it was made, ax keys generate --role recipient`
+    ? `the recipient ${kid} is due: where it was made: ax keys generate --role recipient`
     : `the ${role} key is due: ax keys rotate --role ${role}`;
 }
 
@@ -77,7 +78,7 @@ export async function generateCommand(context: Context, options: KeyOptions): Pr
   const session = await openSession(context, options);
   const role = options.role ?? 'signing';
   const keyring = readKeyring(session);
-  const existing = activeKey(keyring, role);
+  const existing = newestKey(keyring, role);
   if (role === 'recipient') requireRoomForRecipient(keyring);
   else if (existing !== undefined) {
     throw new AxError('USAGE', `the keyring has a ${role} key already: ${existing.kid}`, {
@@ -141,7 +142,7 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
       },
     );
   }
-  if (activeKey(readKeyring(session), role) === undefined) {
+  if (newestKey(readKeyring(session), role) === undefined) {
     throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring to rotate`, {
       hint: `ax keys generate --role ${role}`,
     });
@@ -175,7 +176,7 @@ async function rotateReceiptKey(session: Session): Promise<number> {
     const unfinished =
       active !== undefined &&
       (opens.get(active.kid) ?? 0) > 0 &&
-      retired(before).some((k) => opens.has(k.kid));
+      superseded(before).some((k) => opens.has(k.kid));
     const current =
       unfinished && active !== undefined
         ? active
@@ -205,13 +206,14 @@ async function rotateReceiptKey(session: Session): Promise<number> {
   return 0;
 }
 
-function retired(keyring: Keyring): KeyEntry[] {
-  return keyring.filter((entry) => entry.role === 'receipt' && entry.state === 'retired');
+/** Revoked ones too: what is sealed to them is to move all the more. */
+function superseded(keyring: Keyring): KeyEntry[] {
+  return keyring.filter((entry) => entry.role === 'receipt' && entry.state !== 'active');
 }
 
 async function rotateSigningKey(session: Session, options: KeyOptions): Promise<number> {
   const { output, context, home } = session;
-  const old = activeKey(readKeyring(session), 'signing');
+  const old = newestKey(readKeyring(session), 'signing');
   const algorithm = options.algorithm ?? (old?.algorithm === 'HS256' ? 'hmac' : 'ed25519');
   const key = await withStore(session, (database) =>
     createKey(session, database, { role: 'signing', algorithm, change: 'rotate' }),

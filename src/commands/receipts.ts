@@ -3,6 +3,7 @@ import { AxError } from '../errors.ts';
 import { safeJson, visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
 import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
+import { type Standing, standingOf } from '../runtime/receipt-standing.ts';
 import { formatDuration } from '../security/duration.ts';
 import type { JsonValue } from '../security/json.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
@@ -108,17 +109,20 @@ export async function decryptCommand(
 /** `ax receipts verify <id>`: seal, signature, and that the row says what the statement says. */
 export async function verifyCommand(context: Context, id: string, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
-  const { receipt, keyid, outcome } = await withStore(session, (database) => {
+  const { receipt, keyid, outcome, standing } = await withStore(session, (database) => {
     const found = findReceipt(database, id.toUpperCase());
     const keyring = readKeyring(session);
     const opened = openReceipt(found, openingIdentities(context, keyring));
     const signer = verifyReceipt(found, opened, hostKeys(keyring));
+    const key = keyring.find((entry) => entry.kid === signer.keyid);
+    if (key === undefined) throw new AxError('INTERNAL', 'a receipt was verified by a key that is not there');
+    const now = standingOf(database, { key, receipt: found });
     recordRead(session, database, found, 'verify');
-    return { receipt: found, keyid: signer.keyid, outcome: outcomeOf(opened.statement) };
+    return { receipt: found, keyid: signer.keyid, outcome: outcomeOf(opened.statement), standing: now };
   });
   const { output } = session;
   output.line(
-    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature and row hold; signed by ${keyid}`,
+    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature and row hold; signed by ${keyid}${STANDING[standing]}`,
   );
   output.line(`    run ${receipt.runId} of ${visible(receipt.task)}: ${outcome}`);
   output.document({
@@ -128,9 +132,16 @@ export async function verifyCommand(context: Context, id: string, options: Globa
     runId: receipt.runId,
     keyid,
     outcome,
+    standing,
   });
   return 0;
 }
+
+const STANDING: Readonly<Record<Standing, string>> = {
+  current: '',
+  superseded: ', superseded since and valid then',
+  'revoked-later': ', revoked since and valid then',
+};
 
 function hostKeys(keyring: Keyring) {
   const keys = keyring

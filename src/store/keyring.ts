@@ -5,10 +5,12 @@ import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { malformed, type ParsedJwk, parseJwk } from '../security/jwk.ts';
 import { ensurePrivateDirectory, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
+import { describeRevocation, loadRevocations, type Revocation } from './revocations.ts';
 
 /**
- * The keyring: one private file for each key, written once. Which key of a role is in use follows from their
- * dates alone: the newest is active, the others are retired. So adding a key is the whole of a rotation's
+ * The keyring: one private file for each key, written once, and one for each that was revoked. Which key of a role
+ * is in use follows from their dates alone: the newest is active, the others are retired. A revoked key is never in
+ * use, and none that it had taken over from comes back in its place. So adding a key is the whole of a rotation's
  * decision, in one atomic step, and two rotations at once leave two keys and no doubt. Recipients do not take
  * over from each other: they are the keys of several readers, and all of them are active.
  */
@@ -26,7 +28,8 @@ export interface KeyEntry {
   readonly algorithm: ParsedJwk['algorithm'];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  readonly state: 'active' | 'retired';
+  readonly state: 'active' | 'retired' | 'revoked';
+  readonly revocation: Revocation | null;
   /** The JWK: with its private part, but for a recipient elsewhere. */
   readonly jwk: JsonValue;
   /** False for a public key alone: what is sealed to it cannot be opened here. */
@@ -51,11 +54,13 @@ const FILE_NAME = /^[A-Za-z0-9_-]{43}\.json$/;
  */
 export function loadKeyring(keysDir: string, uid: number): Keyring {
   const entries = keyFiles(keysDir, uid).map((name) => readKey(join(keysDir, name), uid));
+  const revocations = loadRevocations(keysDir, uid);
   entries.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
-  return entries.map((entry, index) => ({
-    ...entry,
-    state: entries.slice(index + 1).some((later) => supersedes(later, entry)) ? 'retired' : 'active',
-  }));
+  return entries.map((entry, index) => {
+    const revocation = revocations.get(entry.kid) ?? null;
+    const superseded = entries.slice(index + 1).some((later) => supersedes(later, entry));
+    return { ...entry, revocation, state: revocation ? 'revoked' : superseded ? 'retired' : 'active' };
+  });
 }
 
 function supersedes(later: { role: KeyRole }, entry: { role: KeyRole }): boolean {
@@ -72,7 +77,9 @@ function keyFiles(keysDir: string, uid: number): string[] {
   }
 }
 
-function readKey(path: string, uid: number): Omit<KeyEntry, 'state'> {
+type StoredKey = Omit<KeyEntry, 'state' | 'revocation'>;
+
+function readKey(path: string, uid: number): StoredKey {
   const bytes = readPrivateFile(path, uid);
   const value = bytes === null ? null : parseKeyFile(bytes, path);
   if (!isObject(value)) throw malformed(path, 'expected a key file');
@@ -121,6 +128,11 @@ function isRole(value: unknown): value is KeyRole {
 
 /** The key of a role that is in use, of recipients the newest; undefined when there is none. */
 export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
+  return keyring.findLast((entry) => entry.role === role && entry.state === 'active');
+}
+
+/** The newest key of a role, revoked or not: the one that a rotation takes over from. */
+export function newestKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
   return keyring.findLast((entry) => entry.role === role);
 }
 
@@ -140,7 +152,7 @@ export function addKey(
   key: { role: KeyRole; jwk: { kid: string }; now: number; uid: number },
 ): KeyEntry {
   ensurePrivateDirectory(keysDir, key.uid);
-  const newest = activeKey(loadKeyring(keysDir, key.uid), key.role);
+  const newest = newestKey(loadKeyring(keysDir, key.uid), key.role);
   // A clock that was set back must not make the new key look older than the one it takes over from.
   const createdAt = Math.max(key.now, (newest?.createdAt ?? 0) + 1);
   const path = join(keysDir, `${key.jwk.kid}.json`);
@@ -148,20 +160,28 @@ export function addKey(
   parseKeyFor(key.role, key.jwk, path);
   const content = { role: key.role, createdAt: new Date(createdAt).toISOString(), jwk: key.jwk };
   writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
-  return { ...readKey(path, key.uid), state: 'active' };
+  return { ...readKey(path, key.uid), state: 'active', revocation: null };
 }
 
 /**
  * The active key of a role.
  *
- * @throws KEY_UNKNOWN with the command that makes one
+ * @throws KEY_UNKNOWN, KEY_REVOKED with the command that makes one
  */
 export function requireKey(keyring: Keyring, role: KeyRole): KeyEntry {
   const entry = activeKey(keyring, role);
-  if (entry === undefined) {
-    throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring`, {
-      hint: `ax keys generate --role ${role}`,
-    });
-  }
-  return entry;
+  if (entry !== undefined) return entry;
+  const newest = newestKey(keyring, role);
+  if (newest !== undefined) requireUnrevoked(newest);
+  throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring`, {
+    hint: `ax keys generate --role ${role}`,
+  });
+}
+
+/** @throws KEY_REVOKED with the command that makes another */
+export function requireUnrevoked({ kid, role, revocation }: KeyEntry): void {
+  if (revocation === null) return;
+  throw new AxError('KEY_REVOKED', `the ${role} key ${kid} was ${describeRevocation(revocation)}`, {
+    hint: `ax keys rotate --role ${role}`,
+  });
 }

@@ -13,7 +13,7 @@ import {
 } from '../security/encryption-keys.ts';
 import { parseJson } from '../security/json.ts';
 import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
-import { activeKey, activeRecipients, type Keyring } from './keyring.ts';
+import { activeKey, activeRecipients, type Keyring, newestKey, requireUnrevoked } from './keyring.ts';
 
 /**
  * What receipts are sealed to: `AX_RECIPIENTS` (public keys) and `AX_RECEIPT_KEY` where they are set, else the
@@ -21,7 +21,7 @@ import { activeKey, activeRecipients, type Keyring } from './keyring.ts';
  * whose private parts are elsewhere, this machine writes what it cannot read.
  *
  * @throws ENVIRONMENT_MALFORMED for a value that is set and cannot be used; it never means "no encryption"
- * @throws KEY_UNKNOWN when there is nothing to seal to
+ * @throws KEY_UNKNOWN when there is nothing to seal to, KEY_REVOKED when all that there was is revoked
  * @throws KEY_MALFORMED for more keys than a receipt can have recipients
  */
 export function sealingRecipients(context: Context, keyring: Keyring): Recipient[] {
@@ -33,6 +33,8 @@ export function sealingRecipients(context: Context, keyring: Keyring): Recipient
     ...activeRecipients(keyring).map((entry) => parseX25519(entry.jwk, entry.kid)),
   ];
   if (ringed.length === 0) {
+    const newest = newestKey(keyring, 'receipt');
+    if (newest !== undefined) requireUnrevoked(newest);
     throw new AxError('KEY_UNKNOWN', 'no receipt key: a run whose evidence cannot be sealed is not started', {
       hint: 'ax keys generate --role receipt, or ax keys import <a reader’s key>, or set AX_RECEIPT_KEY',
     });
@@ -41,15 +43,15 @@ export function sealingRecipients(context: Context, keyring: Keyring): Recipient
     throw new AxError(
       'KEY_MALFORMED',
       `keyring: expected at most ${MAX_RECIPIENTS} keys to seal receipts to, found ${ringed.length}`,
-      { hint: 'ax keys list shows them; move the file of one that is not wanted out of keys/' },
+      { hint: 'revoke one that is not wanted: ax keys list, ax keys revoke <kid>' },
     );
   }
   return ringed;
 }
 
 /**
- * What receipts can be opened with here: every receipt key of the keyring, retired ones too, the private keys of
- * recipients, and the environment's receipt key.
+ * What receipts can be opened with here: every receipt key of the keyring and the private keys of recipients, retired
+ * and revoked ones too, since what is sealed to them stays so, and the environment's receipt key.
  *
  * @throws ENVIRONMENT_MALFORMED, KEY_MALFORMED
  */

@@ -95,28 +95,10 @@ test('beside a receipt key, receipts are sealed to it and to every recipient; a 
   }
   const { keys } = JSON.parse((await rig.ax('keys', 'list', '--json')).stdout);
   const ours = keys.filter(({ role }: { role: string }) => role === 'recipient');
-  expect(ours.map((key: object) => ({ ...key, kid: '', createdAt: '', dueAt: '' }))).toEqual([
-    {
-      kid: '',
-      role: 'recipient',
-      algorithm: 'X25519',
-      state: 'active',
-      createdAt: '',
-      dueAt: '',
-      receipts: 1,
-      private: false,
-    },
-    {
-      kid: '',
-      role: 'recipient',
-      algorithm: 'X25519',
-      state: 'active',
-      createdAt: '',
-      dueAt: '',
-      receipts: 1,
-      private: false,
-    },
-  ]);
+  for (const key of ours) {
+    expect(key).toMatchObject({ algorithm: 'X25519', state: 'active', receipts: 1, private: false });
+  }
+  expect(ours).toHaveLength(2);
 });
 
 test('a key that is there already stays as it is: a pair does not lose its private part', async () => {

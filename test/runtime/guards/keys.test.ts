@@ -13,6 +13,7 @@ const entry = (kid: string, role: KeyRole, days: number): Keyring[number] => ({
   state: 'active',
   jwk: { secret: 'canary' },
   hasPrivatePart: true,
+  revocation: null,
 });
 const KEYRING: Keyring = [
   entry('old-signer', 'signing', 400),
