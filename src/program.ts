@@ -382,6 +382,31 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
   add(
     keys,
     {
+      name: 'protect',
+      summary: 'put the private keys under a passphrase, or change it',
+      description:
+        'Encrypt the private parts of the keyring under a passphrase (scrypt, AES-256-GCM). From then on commands that ' +
+        'sign, run or decrypt take it from AX_KEYRING_PASSPHRASE or ask for it on a terminal, and new keys are ' +
+        'protected too. Where all keys are protected, the passphrase is changed: the new one is asked for, or taken ' +
+        'from AX_KEYRING_NEW_PASSPHRASE. Cut short, it is finished by running it again. A task runs as you and ' +
+        'can read what ax has in its environment and memory: this protects keys at rest.',
+      examples: ['ax keys protect'],
+    },
+    async (options: object) => (await import('./commands/keys-protect.ts')).protectCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'unprotect',
+      summary: 'take the passphrase off the private keys',
+      examples: ['ax keys unprotect'],
+    },
+    async (options: object) =>
+      (await import('./commands/keys-protect.ts')).unprotectCommand(context, options),
+  );
+  add(
+    keys,
+    {
       name: 'revoke',
       summary: 'make a key count no more, from the next verification on',
       description:

@@ -1,8 +1,15 @@
 import { AxError } from '../errors.ts';
+import { askSecret } from '../output/prompt.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { generateReceiptKey, generateX25519 } from '../security/encryption-keys.ts';
 import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
-import { generateEd25519, generateHmacKey, parseSigningKey } from '../security/signing-keys.ts';
+import {
+  generateEd25519,
+  generateHmacKey,
+  parseSigningKey,
+  parseVerificationKey,
+  type VerificationKey,
+} from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import {
@@ -13,6 +20,7 @@ import {
   type KeyRole,
   type Keyring,
   loadKeyring,
+  provePassphrase,
 } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { describeRevocation, loadRevocations, type Revocations } from '../store/revocations.ts';
@@ -20,8 +28,25 @@ import type { Session } from './session.ts';
 
 export type SigningAlgorithm = 'ed25519' | 'hmac';
 
-export function readKeyring({ home, context }: Session): Keyring {
-  return loadKeyring(home.keysDir, context.actor.uid);
+export function readKeyring({ home, context, vault }: Session): Keyring {
+  return loadKeyring(home.keysDir, context.actor.uid, vault);
+}
+
+/**
+ * Asks for the passphrase of a protected keyring, before a command that is going to want private keys. Where nobody
+ * can be asked, the first use of one is refused.
+ */
+export async function unlockKeyring(session: Session): Promise<void> {
+  const { context, output, vault } = session;
+  if (vault.hasPassphrase() || !context.interactive || output.json) return;
+  if (readKeyring(session).some(({ protection }) => protection !== null)) {
+    vault.offer(await askSecret(context, 'Passphrase of the keyring:'));
+  }
+}
+
+/** A signing key as trust has it. Only a shared secret, which is one with what verifies it, is opened for that. */
+export function verificationKey(entry: KeyEntry): VerificationKey {
+  return parseVerificationKey(entry.publicJwk ?? entry.jwk, entry.kid);
 }
 
 /** Of keys of the keyring and of others. */
@@ -75,10 +100,12 @@ function newJwk({ context: { randomBytes } }: Session, role: KeyRole, algorithm?
  * the reverse.
  */
 export function keepKey(
-  { context, home }: Session,
+  session: Session,
   database: Database,
   { role, change, jwk }: { role: KeyRole; change: string; jwk: { kid: string } },
 ): KeyEntry {
+  const { context, home, vault } = session;
+  provePassphrase(readKeyring(session));
   database.write(() =>
     appendAudit(database, context.now(), {
       type: 'key.change',
@@ -87,7 +114,7 @@ export function keepKey(
       data: { change, role, kid: jwk.kid },
     }),
   );
-  return addKey(home.keysDir, { role, jwk, now: context.now(), uid: context.actor.uid });
+  return addKey(home.keysDir, { role, jwk, now: context.now(), uid: context.actor.uid, vault });
 }
 
 /**

@@ -3,13 +3,19 @@ import { AxError } from '../errors.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { createSteps } from '../output/steps.ts';
 import { table } from '../output/table.ts';
-import { parseReceiptKey, parseX25519 } from '../security/encryption-keys.ts';
-import { publicJwk } from '../security/jwk.ts';
+import { parseReceiptKey } from '../security/encryption-keys.ts';
+import type { JsonValue } from '../security/json.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
 import { activeKey, type KeyEntry, type KeyRole, type Keyring, newestKey } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
-import { createKey, readKeyring, requireRoomForRecipient, type SigningAlgorithm } from './keys-access.ts';
+import {
+  createKey,
+  readKeyring,
+  requireRoomForRecipient,
+  type SigningAlgorithm,
+  unlockKeyring,
+} from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
@@ -39,6 +45,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     revokedReason: entry.revocation?.reason ?? null,
     receipts: opens.get(entry.kid) ?? 0,
     private: entry.hasPrivatePart,
+    protected: entry.protection !== null,
   }));
   output.line(
     table(
@@ -55,6 +62,11 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
       output.style,
     ),
   );
+  const secrets = rows.filter((row) => row.private);
+  const open = secrets.filter((row) => !row.protected);
+  if (open.length > 0 && open.length < secrets.length) {
+    output.warn(`${open.length} of ${secrets.length} private keys are not protected: ax keys protect`);
+  }
   const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
   for (const { role, kid } of overdue) output.warn(overdueText(role, kid));
   output.document({ schema: 'ax.keys.list/1', keys: rows });
@@ -77,6 +89,7 @@ function overdueText(role: KeyRole, kid: string): string {
 export async function generateCommand(context: Context, options: KeyOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'signing';
+  await unlockKeyring(session);
   const keyring = readKeyring(session);
   const existing = newestKey(keyring, role);
   if (role === 'recipient') requireRoomForRecipient(keyring);
@@ -115,10 +128,8 @@ export async function exportCommand(
   return 0;
 }
 
-function publicPart({ jwk, kid, algorithm }: KeyEntry): object {
-  if (algorithm === 'X25519') return publicJwk(parseX25519(jwk, kid));
-  const key = algorithm === 'Ed25519' ? parseSigningKey(jwk, kid) : undefined;
-  if (key?.algorithm === 'Ed25519') return publicJwk(key);
+function publicPart({ publicJwk, kid, algorithm }: KeyEntry): JsonValue {
+  if (publicJwk !== null) return publicJwk;
   throw new AxError('KEY_UNKNOWN', `key ${kid} is a shared secret (${algorithm}): it has no public part`, {
     hint: 'hand a shared secret over by a channel of your own, never by this command',
   });
@@ -147,6 +158,7 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
       hint: `ax keys generate --role ${role}`,
     });
   }
+  await unlockKeyring(session);
   switch (role) {
     case 'receipt':
       return rotateReceiptKey(session);

@@ -6,14 +6,14 @@ import { openReceipt, verifyReceipt } from '../runtime/receipt.ts';
 import { type Standing, standingOf } from '../runtime/receipt-standing.ts';
 import { formatDuration } from '../security/duration.ts';
 import type { JsonValue } from '../security/json.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
+import { parseVerificationKey } from '../security/signing-keys.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 export interface ListOptions extends GlobalOptions {
@@ -94,6 +94,7 @@ export async function decryptCommand(
   options: GlobalOptions & { raw?: boolean },
 ): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const opened = await withStore(session, (database) => {
     const receipt = findReceipt(database, id.toUpperCase());
     const identities = openingIdentities(context, readKeyring(session));
@@ -109,6 +110,7 @@ export async function decryptCommand(
 /** `ax receipts verify <id>`: seal, signature, and that the row says what the statement says. */
 export async function verifyCommand(context: Context, id: string, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const { receipt, keyid, outcome, standing } = await withStore(session, (database) => {
     const found = findReceipt(database, id.toUpperCase());
     const keyring = readKeyring(session);
@@ -146,7 +148,7 @@ const STANDING: Readonly<Record<Standing, string>> = {
 function hostKeys(keyring: Keyring) {
   const keys = keyring
     .filter((entry) => entry.role === 'host')
-    .map((entry) => parseSigningKey(entry.jwk, entry.kid));
+    .map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
   if (keys.length > 0) return keys;
   throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
     hint: 'run this where the receipt was written, or with its --home',

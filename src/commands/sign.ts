@@ -18,7 +18,7 @@ import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
 import { highestVersionSeen } from '../store/versions.ts';
 import { trustOwnKey } from './init.ts';
-import { readKeyring, readRevocations } from './keys-access.ts';
+import { readKeyring, readRevocations, unlockKeyring } from './keys-access.ts';
 import { type Lock, readLock } from './lock.ts';
 import { requireYes } from './require-yes.ts';
 import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
@@ -33,6 +33,7 @@ export interface SignOptions extends GlobalOptions {
 /** `ax sign`: `ax.yaml` becomes `ax.lock`, or with `--add` the lock gets one more signature. */
 export async function sign(context: Context, options: SignOptions): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const key = findSigningKey(readKeyring(session), options.key);
   // Before anything is written: trust that cannot be read refuses, and leaves no trace.
   loadTrust(context, session.home);

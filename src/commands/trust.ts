@@ -8,9 +8,9 @@ import { loadTrust } from '../manifest/trust-file.ts';
 import { confirm } from '../output/prompt.ts';
 import { table } from '../output/table.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
-import { parseSigningKey, parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
+import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
 import { readFileIfPresent } from '../store/files.ts';
-import { readKeyring, readRevocations, revocationError } from './keys-access.ts';
+import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -193,7 +193,7 @@ function findKey(session: Session, file: string | undefined, kid: string | undef
     });
   }
   const own = readKeyring(session).find((entry) => entry.role === 'signing' && entry.kid === kid);
-  if (own !== undefined) return parseSigningKey(own.jwk, own.kid);
+  if (own !== undefined) return verificationKey(own);
   const introduced = session.root === null ? null : readIntroduction(readLock(session).bytes);
   const brought = introduced?.keys.find((key) => key.kid === kid);
   if (brought !== undefined) return brought;

@@ -5,7 +5,7 @@ import { checkDependencies } from '../manifest/dependencies.ts';
 import { visibleBlock } from '../output/escape.ts';
 import { errorShape } from '../output/output.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, readLock, verifyLock } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -19,6 +19,7 @@ interface Line {
 /** `ax verify`: everything `ax run` checks, and every failure of it; starts nothing. */
 export async function verify(context: Context, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const lock = readLock(session);
   const verification = await verifyLock(session, lock);
   const lines: Line[] = verification.checks.map(({ name, detail, error }) =>

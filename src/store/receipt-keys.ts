@@ -4,7 +4,6 @@ import { decodeBase64, decodeBase64url, decodeHex } from '../security/base64.ts'
 import {
   type Identity,
   parseReceiptKey,
-  parseX25519,
   parseX25519Identity,
   parseX25519Recipient,
   type ReceiptKey,
@@ -30,7 +29,7 @@ export function sealingRecipients(context: Context, keyring: Keyring): Recipient
   const active = activeKey(keyring, 'receipt');
   const ringed = [
     ...(active === undefined ? [] : [parseReceiptKey(active.jwk, active.kid)]),
-    ...activeRecipients(keyring).map((entry) => parseX25519(entry.jwk, entry.kid)),
+    ...activeRecipients(keyring).map((entry) => parseX25519Recipient(entry.publicJwk, entry.kid)),
   ];
   if (ringed.length === 0) {
     const newest = newestKey(keyring, 'receipt');

@@ -209,6 +209,7 @@ export const keysList = z.strictObject({
       dueAt: time,
       receipts: count,
       private: z.boolean(),
+      protected: z.boolean(),
       revokedAt: time.nullable(),
       revokedReason: z.string().nullable(),
     }),
@@ -230,6 +231,12 @@ export const keysRevoke = z.strictObject({
   revokedAt: time,
   reason: z.string().nullable(),
   state: z.enum(['made', 'kept']),
+});
+
+export const keysProtect = z.strictObject({
+  schema: z.literal('ax.keys.protect/1'),
+  protected: z.boolean(),
+  keys: count,
 });
 
 export const receiptsVerify = z.strictObject({
