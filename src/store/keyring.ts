@@ -6,7 +6,13 @@ import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { malformed, type ParsedJwk, parseJwk } from '../security/jwk.ts';
 import { type ProtectedText, parseProtected, type ScryptParameters } from '../security/passphrase.ts';
-import { ensurePrivateDirectory, readPrivateFile, throwIo, writeFileAtomic } from './files.ts';
+import {
+  ensurePrivateDirectory,
+  readPrivateFile,
+  refuseLooseParent,
+  throwIo,
+  writeFileAtomic,
+} from './files.ts';
 import { describeRevocation, loadRevocations, type Revocation } from './revocations.ts';
 import { createVault, type Vault } from './vault.ts';
 
@@ -82,6 +88,7 @@ function supersedes(later: { role: KeyRole }, entry: { role: KeyRole }): boolean
 
 function keyFiles(keysDir: string, uid: number): string[] {
   if (!existsSync(keysDir)) return [];
+  refuseLooseParent(keysDir, uid);
   ensurePrivateDirectory(keysDir, uid);
   try {
     return readdirSync(keysDir).filter((name) => FILE_NAME.test(name));

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { malformed } from '../security/jwk.ts';
-import { createFileAtomic, ensurePrivateDirectory, readPrivateFile, throwIo } from './files.ts';
+import {
+  createFileAtomic,
+  ensurePrivateDirectory,
+  readPrivateFile,
+  refuseLooseParent,
+  throwIo,
+} from './files.ts';
 
 /**
  * Keys that count no more: one private file for each, beside the keys and never changed or removed by ax. It names
@@ -34,6 +40,7 @@ export function isReason(text: string): boolean {
  */
 export function loadRevocations(keysDir: string, uid: number): Revocations {
   if (!existsSync(keysDir)) return new Map();
+  refuseLooseParent(keysDir, uid);
   ensurePrivateDirectory(keysDir, uid);
   const kids = namesIn(keysDir).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
   return new Map(kids.map((kid) => [kid, readRevocation(pathOf(keysDir, kid), uid)]));
