@@ -185,6 +185,11 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
     'A public X25519 key as a JWK, or a JSON array of them, to seal receipts to. This machine can then not read ' +
       'what it writes, unless AX_RECEIPT_KEY is set as well.',
   ],
+  [
+    'AX_KEYRING_PASSPHRASE',
+    'Opens keys that ax keys protect has protected; while it is not set, it is asked for on a terminal.',
+  ],
+  ['AX_KEYRING_NEW_PASSPHRASE', 'What ax keys protect changes the passphrase to.'],
   ['NO_COLOR', 'Any value but the empty one: no colour.'],
   ['FORCE_COLOR', 'Colour off a terminal too; 0 or false for none.'],
   [

@@ -13,7 +13,7 @@ import { createUlid } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import { createFileAtomic, refuseExisting } from '../store/files.ts';
 import { type Proposal, proposalFor } from './approve-subject.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, requireVerified } from './lock.ts';
 import { requireYes } from './require-yes.ts';
 import { parseRequest } from './run-request.ts';
@@ -41,6 +41,7 @@ export async function approve(
   const { output } = session;
   const request = parseRequest([target], args, options);
   const validMs = parseExpires(options.expires);
+  await unlockKeyring(session);
   const key = findSigningKey(readKeyring(session), options.key);
   requireApproverKey(key);
   const lock = readLock(session);

@@ -10,6 +10,7 @@ import type { Isolate } from '../runtime/isolate/isolate.ts';
 import type { SigningKey } from '../security/signing-keys.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { submissionKey, submissionKeys } from '../store/submissions.ts';
+import { readRevocations } from './keys-access.ts';
 import type { Session } from './session.ts';
 
 export interface GuardSourcesRequest {
@@ -25,8 +26,8 @@ export interface GuardSourcesRequest {
 }
 
 /**
- * What guards see beside the run itself. Approvals are read again whenever guards are asked, so one that is put in its place while a run waits
- * is found; one that does not count is told once.
+ * What guards see beside the run itself. Approvals and revocations are read again whenever guards are asked, so
+ * one that is put in its place while a run waits is found; an approval that does not count is told once.
  *
  * @throws USAGE, IO for approvals that are not there now
  */
@@ -48,6 +49,7 @@ export function guardSources(session: Session, request: GuardSourcesRequest): Gu
         { project, manifestDigest: verified.digest, task: taskId, inputsSha256 },
         {
           keys: loadTrust(context, home).get(project)?.keys ?? [],
+          revoked: readRevocations(session),
           signers: verified.keyids,
           now: context.now(),
         },

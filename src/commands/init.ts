@@ -4,10 +4,9 @@ import type { Context } from '../context.ts';
 import { projectName } from '../manifest/schema.ts';
 import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
 import { throwIo, writeFileAtomic } from '../store/files.ts';
-import { activeKey, type KeyRole } from '../store/keyring.ts';
-import { createKey, readKeyring } from './keys-access.ts';
+import { activeKey, type KeyRole, newestKey } from '../store/keyring.ts';
+import { createKey, readKeyring, unlockKeyring, verificationKey } from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
 
@@ -53,11 +52,19 @@ export async function init(
   steps.push({ what: '.ax/ in .gitignore', state: ignoreStore(folder) ? 'made' : 'kept' });
 
   const session = await openSession({ ...context, cwd: folder }, options);
+  await unlockKeyring(session);
   await withStore(session, (database) => {
     for (const role of ['signing', 'receipt', 'host'] as const satisfies readonly KeyRole[]) {
-      const existing = activeKey(readKeyring(session), role);
+      const keyring = readKeyring(session);
+      // A machine that only writes receipts for others stays one.
+      const reader = role === 'receipt' ? activeKey(keyring, 'recipient') : undefined;
+      // A revoked one too: that another takes its place is a decision, and a rotation's.
+      const existing = newestKey(keyring, role) ?? reader;
       const { kid } = existing ?? createKey(session, database, { role, change: 'generate' });
-      steps.push({ what: `${role} key ${kid}`, state: existing === undefined ? 'made' : 'kept' });
+      steps.push({
+        what: `${existing?.role ?? role} key ${kid}`,
+        state: existing === undefined ? 'made' : 'kept',
+      });
     }
   });
   steps.push({
@@ -82,7 +89,7 @@ export async function trustOwnKey(session: Session, project: string): Promise<bo
   const trust = loadTrust(session.context, session.home);
   const signing = activeKey(readKeyring(session), 'signing');
   if (trust.has(project) || signing === undefined || session.context.env.AX_TRUST !== undefined) return false;
-  const key = parseSigningKey(signing.jwk, signing.kid);
+  const key = verificationKey(signing);
   const extended = new Map(trust).set(project, { threshold: 1, keys: [key], minVersion: 1 });
   await trustWithRecord(session, extended, { change: 'add', project, kid: key.kid, threshold: 1 });
   return true;

@@ -1,47 +1,120 @@
+import { AxError } from '../errors.ts';
+import { askSecret } from '../output/prompt.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
-import { generateReceiptKey } from '../security/encryption-keys.ts';
-import { generateEd25519, generateHmacKey, parseSigningKey } from '../security/signing-keys.ts';
+import { generateReceiptKey, generateX25519 } from '../security/encryption-keys.ts';
+import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
+import {
+  generateEd25519,
+  generateHmacKey,
+  parseSigningKey,
+  parseVerificationKey,
+  type VerificationKey,
+} from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import {
   activeKey,
+  activeRecipients,
   addKey,
   type KeyEntry,
   type KeyRole,
   type Keyring,
   loadKeyring,
+  provePassphrase,
 } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
+import { describeRevocation, loadRevocations, type Revocations } from '../store/revocations.ts';
 import type { Session } from './session.ts';
 
 export type SigningAlgorithm = 'ed25519' | 'hmac';
 
-export function readKeyring({ home, context }: Session): Keyring {
-  return loadKeyring(home.keysDir, context.actor.uid);
+export function readKeyring({ home, context, vault }: Session): Keyring {
+  return loadKeyring(home.keysDir, context.actor.uid, vault);
 }
 
-/** Makes a key, once its audit record is on disk: a crash may leave a record without a key, never the reverse. */
+/**
+ * Asks for the passphrase of a protected keyring, before a command that is going to want private keys. Where nobody
+ * can be asked, the first use of one is refused.
+ */
+export async function unlockKeyring(session: Session): Promise<void> {
+  const { context, output, vault } = session;
+  if (vault.hasPassphrase() || !context.interactive || output.json) return;
+  if (readKeyring(session).some(({ protection }) => protection !== null)) {
+    vault.offer(await askSecret(context, 'Passphrase of the keyring:'));
+  }
+}
+
+/** A signing key as trust has it. Only a shared secret, which is one with what verifies it, is opened for that. */
+export function verificationKey(entry: KeyEntry): VerificationKey {
+  return parseVerificationKey(entry.publicJwk ?? entry.jwk, entry.kid);
+}
+
+/** Of keys of the keyring and of others. */
+export function readRevocations({ home, context }: Session): Revocations {
+  return loadRevocations(home.keysDir, context.actor.uid);
+}
+
+/** Why a key is not to be trusted for a project any more, or null. */
+export function revocationError(session: Session, kid: string): AxError | null {
+  const revocation = readRevocations(session).get(kid);
+  if (revocation === undefined) return null;
+  return new AxError('KEY_REVOKED', `the key ${kid} was ${describeRevocation(revocation)}`, {
+    hint: 'ask its owner for the public key that took its place',
+  });
+}
+
+/** @throws USAGE when the keyring has as many recipients as a receipt can have beside the receipt key */
+export function requireRoomForRecipient(keyring: Keyring): void {
+  const room = MAX_RECIPIENTS - 1;
+  if (activeRecipients(keyring).length < room) return;
+  throw new AxError('USAGE', `expected at most ${room} recipients in the keyring, found as many already`, {
+    hint: 'revoke one that is not wanted: ax keys list, ax keys revoke <kid>',
+  });
+}
+
+/** Makes a key and puts it into the keyring. */
 export function createKey(
-  { context, home }: Session,
+  session: Session,
   database: Database,
   request: { role: KeyRole; algorithm?: SigningAlgorithm; change: 'generate' | 'rotate' },
 ): KeyEntry {
-  const { randomBytes } = context;
-  const jwk =
-    request.role === 'receipt'
-      ? generateReceiptKey(randomBytes)
-      : request.algorithm === 'hmac'
-        ? generateHmacKey(randomBytes)
-        : generateEd25519(randomBytes);
+  const { role, algorithm, change } = request;
+  return keepKey(session, database, { role, change, jwk: newJwk(session, role, algorithm) });
+}
+
+function newJwk({ context: { randomBytes } }: Session, role: KeyRole, algorithm?: SigningAlgorithm) {
+  switch (role) {
+    case 'receipt':
+      return generateReceiptKey(randomBytes);
+    case 'recipient':
+      return generateX25519(randomBytes);
+    case 'host':
+      return generateEd25519(randomBytes);
+    case 'signing':
+      return algorithm === 'hmac' ? generateHmacKey(randomBytes) : generateEd25519(randomBytes);
+  }
+}
+
+/**
+ * Puts a key into the keyring, once its audit record is on disk: a crash may leave a record without a key, never
+ * the reverse.
+ */
+export function keepKey(
+  session: Session,
+  database: Database,
+  { role, change, jwk }: { role: KeyRole; change: string; jwk: { kid: string } },
+): KeyEntry {
+  const { context, home, vault } = session;
+  provePassphrase(readKeyring(session));
   database.write(() =>
     appendAudit(database, context.now(), {
       type: 'key.change',
       runId: null,
       actor: context.actor,
-      data: { change: request.change, role: request.role, kid: jwk.kid },
+      data: { change, role, kid: jwk.kid },
     }),
   );
-  return addKey(home.keysDir, { role: request.role, jwk, now: context.now(), uid: context.actor.uid });
+  return addKey(home.keysDir, { role, jwk, now: context.now(), uid: context.actor.uid, vault });
 }
 
 /**

@@ -4,18 +4,23 @@ import { loadTrust } from '../manifest/trust-file.ts';
 import { createSteps } from '../output/steps.ts';
 import { table } from '../output/table.ts';
 import { parseReceiptKey } from '../security/encryption-keys.ts';
-import { publicJwk } from '../security/jwk.ts';
+import type { JsonValue } from '../security/json.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
-import { activeKey, KEY_ROLES, type KeyEntry, type KeyRole, type Keyring } from '../store/keyring.ts';
+import { activeKey, type KeyEntry, type KeyRole, type Keyring, newestKey } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
-import { createKey, readKeyring, type SigningAlgorithm } from './keys-access.ts';
+import {
+  createKey,
+  readKeyring,
+  requireRoomForRecipient,
+  type SigningAlgorithm,
+  unlockKeyring,
+} from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
+const ENCRYPTION_ROLES: readonly KeyRole[] = ['receipt', 'recipient'];
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** How long a key of each role should stay in use (spec: security, T8). */
-const DUE_AFTER_DAYS: Readonly<Record<KeyRole, number>> = { signing: 45, host: 90, receipt: 90 };
 
 export interface KeyOptions extends GlobalOptions {
   readonly role?: KeyRole;
@@ -34,36 +39,61 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     algorithm: entry.algorithm,
     state: entry.state,
     createdAt: new Date(entry.createdAt).toISOString(),
-    dueAt: new Date(entry.createdAt + DUE_AFTER_DAYS[entry.role] * DAY_MS).toISOString(),
+    ageDays: Math.max(0, Math.floor((context.now() - entry.createdAt) / DAY_MS)),
+    dueAt: new Date(entry.createdAt + dueAfterDays(session, entry.role) * DAY_MS).toISOString(),
+    revokedAt: entry.revocation === null ? null : new Date(entry.revocation.at).toISOString(),
+    revokedReason: entry.revocation?.reason ?? null,
     receipts: opens.get(entry.kid) ?? 0,
+    private: entry.hasPrivatePart,
+    protected: entry.protection !== null,
   }));
   output.line(
     table(
-      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'CREATED', 'DUE', 'RECEIPTS'],
+      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'AGE', 'DUE', 'RECEIPTS'],
       rows.map((row) => [
         row.kid,
         row.role,
-        row.algorithm,
+        row.private ? row.algorithm : `${row.algorithm} (public)`,
         row.state,
-        row.createdAt.slice(0, 10),
-        row.dueAt.slice(0, 10),
-        row.role === 'receipt' ? String(row.receipts) : '',
+        `${row.ageDays} d`,
+        row.state === 'active' ? row.dueAt.slice(0, 10) : '',
+        ENCRYPTION_ROLES.includes(row.role) ? String(row.receipts) : '',
       ]),
       output.style,
     ),
   );
+  const secrets = rows.filter((row) => row.private);
+  const open = secrets.filter((row) => !row.protected);
+  if (open.length > 0 && open.length < secrets.length) {
+    output.warn(`${open.length} of ${secrets.length} private keys are not protected: ax keys protect`);
+  }
   const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
-  for (const row of overdue) output.warn(`the ${row.role} key is due: ax keys rotate --role ${row.role}`);
+  for (const { role, kid } of overdue) output.warn(overdueText(role, kid));
   output.document({ schema: 'ax.keys.list/1', keys: rows });
   return 0;
 }
 
-/** `ax keys generate`: the first key of a role; the next one is a rotation. */
+/** A preference: it can only warn. */
+function dueAfterDays({ settings }: Session, role: KeyRole): number {
+  return Number(role === 'signing' ? settings.signingKeyDays : settings.receiptKeyDays);
+}
+
+/** What is due at a recipient is its reader's to do; another machine has the key perhaps. */
+function overdueText(role: KeyRole, kid: string): string {
+  return role === 'recipient'
+    ? `the recipient ${kid} is due: where it was made: ax keys generate --role recipient`
+    : `the ${role} key is due: ax keys rotate --role ${role}`;
+}
+
+/** `ax keys generate`: the first key of a role; the next one is a rotation. Recipients may be several. */
 export async function generateCommand(context: Context, options: KeyOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'signing';
-  const existing = activeKey(readKeyring(session), role);
-  if (existing !== undefined) {
+  await unlockKeyring(session);
+  const keyring = readKeyring(session);
+  const existing = newestKey(keyring, role);
+  if (role === 'recipient') requireRoomForRecipient(keyring);
+  else if (existing !== undefined) {
     throw new AxError('USAGE', `the keyring has a ${role} key already: ${existing.kid}`, {
       hint: `ax keys rotate --role ${role}`,
     });
@@ -82,26 +112,27 @@ export async function exportCommand(
 ): Promise<number> {
   const session = await openSession(context, options);
   const keyring = readKeyring(session);
-  const entry =
-    kid === undefined
-      ? activeKey(keyring, options.role ?? 'signing')
-      : onlyOne(keyring.filter((candidate) => candidate.kid.startsWith(kid)));
+  const role = options.role ?? 'signing';
+  const entry = onlyOne(
+    keyring.filter((candidate) =>
+      kid === undefined
+        ? candidate.role === role && candidate.state === 'active'
+        : candidate.kid.startsWith(kid),
+    ),
+  );
   if (entry === undefined)
     throw new AxError('KEY_UNKNOWN', 'expected one key of the keyring, found none or several', {
       hint: 'ax keys list',
     });
-  const key = entry.algorithm === 'Ed25519' ? parseSigningKey(entry.jwk, entry.kid) : undefined;
-  if (key?.algorithm !== 'Ed25519') {
-    throw new AxError(
-      'KEY_UNKNOWN',
-      `key ${entry.kid} is a shared secret (${entry.algorithm}): it has no public part`,
-      {
-        hint: 'hand a shared secret over by a channel of your own, never by this command',
-      },
-    );
-  }
-  context.stdout.write(`${JSON.stringify(publicJwk(key))}\n`);
+  context.stdout.write(`${JSON.stringify(publicPart(entry))}\n`);
   return 0;
+}
+
+function publicPart({ publicJwk, kid, algorithm }: KeyEntry): JsonValue {
+  if (publicJwk !== null) return publicJwk;
+  throw new AxError('KEY_UNKNOWN', `key ${kid} is a shared secret (${algorithm}): it has no public part`, {
+    hint: 'hand a shared secret over by a channel of your own, never by this command',
+  });
 }
 
 /** What a prefix names: nothing when it could be this or that. */
@@ -113,11 +144,21 @@ function onlyOne(entries: readonly KeyEntry[]): KeyEntry | undefined {
 export async function rotateCommand(context: Context, options: KeyOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'receipt';
-  if (activeKey(readKeyring(session), role) === undefined) {
+  if (role === 'recipient') {
+    throw new AxError(
+      'USAGE',
+      'recipients do not take over from each other: add the new one beside the old one',
+      {
+        hint: 'ax keys generate --role recipient, or ax keys import <file>',
+      },
+    );
+  }
+  if (newestKey(readKeyring(session), role) === undefined) {
     throw new AxError('KEY_UNKNOWN', `no ${role} key in the keyring to rotate`, {
       hint: `ax keys generate --role ${role}`,
     });
   }
+  await unlockKeyring(session);
   switch (role) {
     case 'receipt':
       return rotateReceiptKey(session);
@@ -147,7 +188,7 @@ async function rotateReceiptKey(session: Session): Promise<number> {
     const unfinished =
       active !== undefined &&
       (opens.get(active.kid) ?? 0) > 0 &&
-      retired(before).some((k) => opens.has(k.kid));
+      superseded(before).some((k) => opens.has(k.kid));
     const current =
       unfinished && active !== undefined
         ? active
@@ -177,13 +218,14 @@ async function rotateReceiptKey(session: Session): Promise<number> {
   return 0;
 }
 
-function retired(keyring: Keyring): KeyEntry[] {
-  return keyring.filter((entry) => entry.role === 'receipt' && entry.state === 'retired');
+/** Revoked ones too: what is sealed to them is to move all the more. */
+function superseded(keyring: Keyring): KeyEntry[] {
+  return keyring.filter((entry) => entry.role === 'receipt' && entry.state !== 'active');
 }
 
 async function rotateSigningKey(session: Session, options: KeyOptions): Promise<number> {
   const { output, context, home } = session;
-  const old = activeKey(readKeyring(session), 'signing');
+  const old = newestKey(readKeyring(session), 'signing');
   const algorithm = options.algorithm ?? (old?.algorithm === 'HS256' ? 'hmac' : 'ed25519');
   const key = await withStore(session, (database) =>
     createKey(session, database, { role: 'signing', algorithm, change: 'rotate' }),
@@ -239,6 +281,3 @@ function reportKey({ output }: Session, verb: string, key: KeyEntry): number {
   output.document({ schema: 'ax.keys.generate/1', kid: key.kid, role: key.role, algorithm: key.algorithm });
   return 0;
 }
-
-/** commander's check of `--role`. */
-export const ROLE_CHOICES: readonly string[] = KEY_ROLES;

@@ -11,6 +11,7 @@ import { sha256Hex } from '../security/digest.ts';
 import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import { highestVersionSeen, rememberVersion } from '../store/versions.ts';
+import { readRevocations, revocationError } from './keys-access.ts';
 import { requireRoot, type Session, withStore } from './session.ts';
 
 /** The lock file's bytes, read once: what is verified is what is used. */
@@ -53,9 +54,11 @@ export async function verifyLock(session: Session, lock: Lock): Promise<Verifica
   return verification;
 }
 
-function verifyAgainst({ context, home }: Session, { bytes }: Lock, trust: Trust): Verification {
+function verifyAgainst(session: Session, { bytes }: Lock, trust: Trust): Verification {
+  const { context, home } = session;
   return verifyManifest(bytes, {
     trust,
+    revoked: readRevocations(session),
     now: context.now(),
     highestVersionSeen: (project) => highestVersionSeen(home.versionsDir, project),
   });
@@ -75,6 +78,8 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
   const known = trust.get(claimed.project)?.keys ?? [];
   // Signed by a trusted key, only not by enough of them: what the refusal says already is what is wrong.
   if (key === undefined || keys.some(({ kid }) => known.some((trusted) => trusted.kid === kid))) return null;
+  const revoked = revocationError(session, key.kid);
+  if (revoked !== null) return revoked;
   const command = `ax trust add ${claimed.project} --key ${key.kid}`;
   // A project that has trusted keys is not met for the first time: another key there is a change, not a start.
   if (trust.has(claimed.project)) {

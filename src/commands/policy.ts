@@ -10,7 +10,7 @@ import { parseSigningKey } from '../security/signing-keys.ts';
 import { activeKey } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { guardSources } from './guard-sources.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, readLock, requireVerified } from './lock.ts';
 import { answersOf, type PolicyEdge, type TaskAnswers } from './policy-answers.ts';
 import { parseRequest, type RunOptions } from './run-request.ts';
@@ -184,6 +184,7 @@ async function withPolicy(
   const { context, output } = session;
   const request = parseRequest(tasks, args, options);
   const lock = readLock(session);
+  await unlockKeyring(session);
   const keyring = readKeyring(session);
   const verified = await requireVerified(session, lock);
   if (hasDrifted(lock, verified.manifest)) output.warn(DRIFT);

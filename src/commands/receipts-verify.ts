@@ -3,6 +3,7 @@ import { AxError, type ErrorCode, exitCodeOf } from '../errors.ts';
 import { visible } from '../output/escape.ts';
 import { createSteps, type Steps } from '../output/steps.ts';
 import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
+import type { Standing } from '../runtime/receipt-standing.ts';
 import {
   VERDICTS,
   type Verdict,
@@ -12,13 +13,13 @@ import {
 } from '../runtime/verify-receipt.ts';
 import type { JsonValue } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
+import { parseVerificationKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, loadReceipt, receiptIdsAfter } from '../store/receipts.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { parseMoment } from './moment.ts';
 import { recordRead } from './receipts.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
@@ -36,6 +37,7 @@ export async function verifyCommand(
   options: VerifyOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const since = parseMoment(options.since, '--since', context.now());
   const many = options.all === true || since !== undefined;
   if (id !== undefined && !many) return verifyOne(session, id, options);
@@ -47,7 +49,7 @@ export async function verifyCommand(
 
 async function verifyOne(session: Session, id: string, options: VerifyOptions): Promise<number> {
   const { output, context } = session;
-  const { receipt, keyid, statement } = await withStore(session, (database) => {
+  const { receipt, keyid, standing, statement } = await withStore(session, (database) => {
     const found = findReceipt(database, id.toUpperCase());
     const verified = verifyStored(database, found, verifyingKeys(session, context));
     recordRead(session, database, found, 'verify');
@@ -57,7 +59,7 @@ async function verifyOne(session: Session, id: string, options: VerifyOptions): 
   const outputs = digestOf === null ? null : checkOutputs(statement, digestOf);
   const outcome = isObject(statement.predicate) ? String(statement.predicate.outcome) : 'unknown';
   output.line(
-    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature, row and audit position hold; signed by ${keyid}`,
+    `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature, row and audit position hold; signed by ${keyid}${STANDING[standing]}`,
   );
   output.line(`    run ${receipt.runId} of ${visible(receipt.task)}: ${outcome}`);
   for (const { name, state } of outputs ?? []) output.line(`    output ${visible(name)}: ${WORDS[state]}`);
@@ -68,11 +70,18 @@ async function verifyOne(session: Session, id: string, options: VerifyOptions): 
     runId: receipt.runId,
     keyid,
     outcome,
+    standing,
     verdict: 'valid',
     outputs: outputs?.map(({ name, state }) => ({ name, state })) ?? null,
   });
   return 0;
 }
+
+const STANDING: Readonly<Record<Standing, string>> = {
+  current: '',
+  superseded: ', superseded since and valid then',
+  'revoked-later': ', revoked since and valid then',
+};
 
 const WORDS: Readonly<Record<OutputState, string>> = {
   same: 'as it was',
@@ -119,6 +128,7 @@ async function verifyMany(
 /** What a store with several kinds of receipts that did not verify comes to: the gravest of them. */
 const CODES: readonly (readonly [Verdict, ErrorCode])[] = [
   ['tampered', 'RECEIPT_TAMPERED'],
+  ['revoked', 'KEY_REVOKED'],
   ['untrusted', 'SIGNATURE_UNTRUSTED'],
   ['unreadable', 'KEY_UNKNOWN'],
 ];
@@ -132,7 +142,7 @@ interface Going {
 
 function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Tally {
   const tally: Tally = {
-    verdicts: { valid: 0, tampered: 0, untrusted: 0, unreadable: 0 },
+    verdicts: { valid: 0, tampered: 0, revoked: 0, untrusted: 0, unreadable: 0 },
     outputs: { same: 0, changed: 0, 'not-there': 0 },
     problems: [],
   };
@@ -200,13 +210,13 @@ function digestsOf({ root }: Session, { offline }: VerifyOptions): DigestAt | nu
 
 function verifyingKeys(session: Session, context: Context): VerifyingKeys {
   const keyring = readKeyring(session);
-  return { identities: openingIdentities(context, keyring), hosts: hostKeys(keyring) };
+  return { identities: openingIdentities(context, keyring), hosts: hostKeys(keyring), keyring };
 }
 
 function hostKeys(keyring: Keyring) {
   const keys = keyring
     .filter((entry) => entry.role === 'host')
-    .map((entry) => parseSigningKey(entry.jwk, entry.kid));
+    .map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
   if (keys.length > 0) return keys;
   throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
     hint: 'run this where the receipt was written, or with its --home',

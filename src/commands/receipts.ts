@@ -10,7 +10,7 @@ import type { Database } from '../store/database.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts.ts';
 import { findRun, type OutcomeName } from '../store/runs.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { parseMoment } from './moment.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
@@ -128,6 +128,7 @@ export async function decryptCommand(
   options: GlobalOptions & { raw?: boolean },
 ): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const opened = await withStore(session, (database) => {
     const receipt = findReceipt(database, id.toUpperCase());
     const identities = openingIdentities(context, readKeyring(session));

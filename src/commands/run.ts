@@ -17,11 +17,11 @@ import { beginTrace, joinTrace, type Trace } from '../runtime/trace.ts';
 import { TRACEPARENT } from '../runtime/traceparent.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Database } from '../store/database.ts';
-import type { Keyring } from '../store/keyring.ts';
+import { type Keyring, provePassphrase } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { findRun, type Run } from '../store/runs.ts';
 import { guardSources } from './guard-sources.ts';
-import { evidenceKeys, readKeyring } from './keys-access.ts';
+import { evidenceKeys, readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, requireVerified, verifyLock } from './lock.ts';
 import { type Prepared, prepare, type Unprepared } from './prepare.ts';
 import { createRunReporter, resultDocument } from './run-report.ts';
@@ -37,6 +37,7 @@ export async function run(
 ): Promise<number> {
   const session = await openSession(context, options);
   const request = parseRequest(tasks, args, options);
+  await unlockKeyring(session);
   return withIsolate((isolate) =>
     options.dryRun === true
       ? preview(session, isolate, request)
@@ -51,6 +52,7 @@ export async function retry(
   options: RunOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   return withIsolate((isolate) =>
     launch({ session, isolate, options }, (database) => {
       const found = findRun(database, id.toUpperCase());
@@ -113,6 +115,7 @@ async function launch(
   const keyring = readKeyring(session);
   // Before anything is written: with a malformed key or trust, ax leaves no trace and starts nothing.
   sealingRecipients(context, keyring);
+  provePassphrase(keyring);
   loadTrust(context, session.home);
   return withStore(session, async (database) => {
     const asked = ask(database);

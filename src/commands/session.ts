@@ -8,6 +8,7 @@ import { lostRuns } from '../runtime/settle.ts';
 import { type Database, openDatabase, STORE_FILE } from '../store/database.ts';
 import { type Home, resolveHome } from '../store/home.ts';
 import { readSettings, type SettingName } from '../store/settings.ts';
+import { createVault, type Vault } from '../store/vault.ts';
 
 /** The options that every command takes. */
 export interface GlobalOptions {
@@ -29,6 +30,8 @@ export interface Session {
   readonly root: string | null;
   /** Where the store is, or would be made. */
   readonly storeDir: string;
+  /** Opens protected keys, with AX_KEYRING_PASSPHRASE or what was asked for on the terminal. */
+  readonly vault: Vault;
 }
 
 export async function openSession(context: Context, options: GlobalOptions): Promise<Session> {
@@ -41,7 +44,8 @@ export async function openSession(context: Context, options: GlobalOptions): Pro
     color,
   });
   const root = findRoot(context.cwd);
-  return { context, home, output, settings, root, storeDir: findStore(context, options, root, home) };
+  const vault = createVault(context.randomBytes, context.env.AX_KEYRING_PASSPHRASE);
+  return { context, home, output, settings, root, storeDir: findStore(context, options, root, home), vault };
 }
 
 /** The nearest folder upwards that holds a manifest. What it says counts for nothing before it is verified. */

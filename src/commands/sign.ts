@@ -18,7 +18,7 @@ import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
 import { highestVersionSeen } from '../store/versions.ts';
 import { trustOwnKey } from './init.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, readRevocations, unlockKeyring } from './keys-access.ts';
 import { type Lock, readLock } from './lock.ts';
 import { requireYes } from './require-yes.ts';
 import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
@@ -33,6 +33,7 @@ export interface SignOptions extends GlobalOptions {
 /** `ax sign`: `ax.yaml` becomes `ax.lock`, or with `--add` the lock gets one more signature. */
 export async function sign(context: Context, options: SignOptions): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const key = findSigningKey(readKeyring(session), options.key);
   // Before anything is written: trust that cannot be read refuses, and leaves no trace.
   loadTrust(context, session.home);
@@ -107,9 +108,11 @@ interface Previous {
 function readPrevious({ context, home }: Session, root: string): Previous {
   const bytes = readFileIfPresent(join(root, 'ax.lock'));
   if (bytes === null) return { exists: false, manifest: null, version: 0, problem: '' };
-  // Expiry is a reason to sign again; for a comparison it takes trusted signatures, and nothing else.
+  // Expiry is a reason to sign again, and so is a revoked key; for a comparison, and for the version that is to be
+  // exceeded, it takes trusted signatures and nothing else.
   const verification = verifyManifest(bytes, {
     trust: loadTrust(context, home),
+    revoked: new Map(),
     now: context.now(),
     highestVersionSeen: () => 0,
   });
@@ -158,6 +161,7 @@ function report(
   const lock: Lock = { root, bytes: Buffer.from(serializeEnvelope(envelope)) };
   const verification = verifyManifest(lock.bytes, {
     trust: loadTrust(context, home),
+    revoked: readRevocations(session),
     now: context.now(),
     highestVersionSeen: () => 0,
   });

@@ -1,11 +1,11 @@
 import { AxError } from '../errors.ts';
 import { parseSigningKey, type SigningKey } from '../security/signing-keys.ts';
-import { type Keyring, requireKey } from '../store/keyring.ts';
+import { type Keyring, requireKey, requireUnrevoked } from '../store/keyring.ts';
 
 /**
  * The active signing key, or the one whose kid begins as given.
  *
- * @throws KEY_UNKNOWN, KEY_MALFORMED
+ * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED
  */
 export function findSigningKey(keyring: Keyring, kid: string | undefined): SigningKey {
   if (kid === undefined) {
@@ -19,5 +19,6 @@ export function findSigningKey(keyring: Keyring, kid: string | undefined): Signi
       hint: 'ax keys list',
     });
   }
+  requireUnrevoked(entry);
   return parseSigningKey(entry.jwk, entry.kid);
 }

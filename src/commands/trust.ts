@@ -8,9 +8,9 @@ import { loadTrust } from '../manifest/trust-file.ts';
 import { confirm } from '../output/prompt.ts';
 import { table } from '../output/table.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
-import { parseSigningKey, parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
+import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
 import { readFileIfPresent } from '../store/files.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -24,18 +24,24 @@ export interface TrustAddOptions extends GlobalOptions {
 export async function listCommand(context: Context, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
   const trust = loadTrust(context, session.home);
+  const revocations = readRevocations(session);
   const { output } = session;
   const projects = [...trust].map(([project, { threshold, keys, minVersion }]) => ({
     project,
     threshold,
     minVersion,
-    keys: keys.map(({ kid, algorithm }) => ({ kid, algorithm })),
+    keys: keys.map(({ kid, algorithm }) => ({ kid, algorithm, revoked: revocations.has(kid) })),
   }));
   output.line(
     table(
       ['PROJECT', 'NEEDS', 'KEY', 'ALGORITHM'],
       projects.flatMap(({ project, threshold, keys }) =>
-        keys.map(({ kid, algorithm }) => [project, `${threshold} of ${keys.length}`, kid, algorithm]),
+        keys.map(({ kid, algorithm, revoked }) => [
+          project,
+          `${threshold} of ${keys.length}`,
+          kid,
+          revoked ? `${algorithm}, revoked` : algorithm,
+        ]),
       ),
       output.style,
     ),
@@ -53,6 +59,8 @@ export async function addCommand(
   const session = await openSession(context, options);
   requireProjectName(project);
   const key = findKey(session, file, options.key);
+  const revoked = revocationError(session, key.kid);
+  if (revoked !== null) throw revoked;
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
   const keys = [...(entry?.keys ?? []).filter((known) => known.kid !== key.kid), key];
@@ -185,7 +193,7 @@ function findKey(session: Session, file: string | undefined, kid: string | undef
     });
   }
   const own = readKeyring(session).find((entry) => entry.role === 'signing' && entry.kid === kid);
-  if (own !== undefined) return parseSigningKey(own.jwk, own.kid);
+  if (own !== undefined) return verificationKey(own);
   const introduced = session.root === null ? null : readIntroduction(readLock(session).bytes);
   const brought = introduced?.keys.find((key) => key.kid === kid);
   if (brought !== undefined) return brought;

@@ -5,7 +5,7 @@ import { checkDependencies } from '../manifest/dependencies.ts';
 import { visibleBlock } from '../output/escape.ts';
 import { errorShape } from '../output/output.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
-import { readKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, readLock, verifyLock } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -19,11 +19,13 @@ interface Line {
 /** `ax verify`: everything `ax run` checks, and every failure of it; starts nothing. */
 export async function verify(context: Context, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
+  await unlockKeyring(session);
   const lock = readLock(session);
   const verification = await verifyLock(session, lock);
   const lines: Line[] = verification.checks.map(({ name, detail, error }) =>
     error === null ? { name, ok: true, detail } : { name, ok: false, detail, error },
   );
+  if (verification.ok) markSuperseded(session, lines, verification.verified.keyids);
   const manifest = verification.ok ? verification.verified.manifest : verification.manifest;
   if (manifest !== null) {
     const roots = { root: lock.root, searchPath: context.env.PATH ?? '' };
@@ -43,6 +45,18 @@ export async function verify(context: Context, options: GlobalOptions): Promise<
   }
   lines.push(checkEvidence(session));
   return report(session, lines);
+}
+
+/** A signature by a key of this keyring that has a successor still counts, and is worth a look. */
+function markSuperseded(session: Session, lines: Line[], keyids: readonly string[]): void {
+  const superseded = readKeyring(session).filter(
+    ({ kid, state }) => state === 'retired' && keyids.includes(kid),
+  );
+  if (superseded.length === 0) return;
+  const note = superseded.map(({ kid }) => `${kid} is superseded, valid then and now`).join('; ');
+  const at = lines.findIndex(({ name }) => name === 'signatures');
+  const line = lines[at];
+  if (line !== undefined) lines[at] = { ...line, detail: `${line.detail}; ${note}` };
 }
 
 /** A run whose evidence cannot be sealed would not be started. */

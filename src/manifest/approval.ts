@@ -7,6 +7,7 @@ import { verifiedKeys } from '../security/dsse-verify.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
 import { isUlid } from '../security/ulid.ts';
+import { describeRevocation, type Revocations } from '../store/revocations.ts';
 import { projectName, taskName } from './schema.ts';
 
 /**
@@ -84,18 +85,28 @@ export function requireApproverKey(key: SigningKey): void {
   );
 }
 
+export interface ApprovalPolicy {
+  /** The keys that are trusted for the project; HMAC keys among them do not count. */
+  readonly keys: readonly VerificationKey[];
+  readonly revoked: Revocations;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** What the file is called in a refusal. */
+  readonly source: string;
+}
+
 /**
  * Verifies the approval in a file for a subject. The signature comes first; only then is anything believed of
  * what the file says.
  *
- * @param keys the keys that are trusted for the project; HMAC keys among them do not count
  * @throws SIGNATURE_UNTRUSTED, ENVELOPE_MALFORMED, JSON_MALFORMED, PAYLOAD_TYPE_UNEXPECTED
- * @throws APPROVAL_REFUSED when it is expired, not yet valid, or of something else
+ * @throws APPROVAL_REFUSED when it is by a revoked key (whatever date it bears: whoever has stolen the key can write
+ *   any), expired, not yet valid, or of something else
  */
 export function verifyApproval(
   bytes: Uint8Array,
   subject: ApprovalSubject,
-  { keys, now, source }: { keys: readonly VerificationKey[]; now: number; source: string },
+  { keys, revoked, now, source }: ApprovalPolicy,
 ): ValidApproval {
   if (bytes.length > MAX_APPROVAL_BYTES) {
     throw refused(source, `expected at most ${MAX_APPROVAL_BYTES} bytes, found ${bytes.length}`);
@@ -126,6 +137,10 @@ export function verifyApproval(
         hint: 'ax trust list',
       },
     );
+  }
+  const revocation = revoked.get(signer.kid);
+  if (revocation !== undefined) {
+    throw refused(source, `its key ${signer.kid} was ${describeRevocation(revocation)}`);
   }
   const parsed = approvalSchema.safeParse(parseJson(decodeUtf8(envelope.payload, source), source));
   if (!parsed.success) throw refused(source, 'it is not an approval of this version');

@@ -1,5 +1,6 @@
 import { type AxError, isAxError } from '../errors.ts';
 import type { VerificationKey } from '../security/signing-keys.ts';
+import type { Revocations } from '../store/revocations.ts';
 import { type ApprovalSubject, verifyApproval } from './approval.ts';
 
 /** An approval that holds for a run, as its guards see it. Milliseconds since the epoch. */
@@ -22,6 +23,7 @@ export interface ApprovalsAbout {
   readonly keys: readonly VerificationKey[];
   /** The kids of the keys whose signatures of the manifest were counted. */
   readonly signers: readonly string[];
+  readonly revoked: Revocations;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -34,13 +36,18 @@ export interface ApprovalsAbout {
 export function loadApprovals(
   files: readonly { readonly source: string; readonly bytes: Buffer }[],
   subject: ApprovalSubject,
-  { keys, signers, now }: ApprovalsAbout,
+  { keys, revoked, signers, now }: ApprovalsAbout,
 ): LoadedApprovals {
   const valid = new Map<string, LoadedApproval>();
   const refused: { source: string; error: AxError }[] = [];
   for (const { source, bytes } of files) {
     try {
-      const { id, kid, createdAt, expiresAt } = verifyApproval(bytes, subject, { keys, now, source });
+      const { id, kid, createdAt, expiresAt } = verifyApproval(bytes, subject, {
+        keys,
+        revoked,
+        now,
+        source,
+      });
       valid.set(`${kid} ${id}`, { kid, createdAt, expiresAt, author: signers.includes(kid) });
     } catch (error) {
       if (!isAxError(error)) throw error;

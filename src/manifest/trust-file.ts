@@ -1,7 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
-import { ensureOwnDirectory, readFileIfPresent, readPrivateFile, writeFileAtomic } from '../store/files.ts';
+import {
+  ensureOwnDirectory,
+  readFileIfPresent,
+  readPrivateFile,
+  refuseLooseParent,
+  writeFileAtomic,
+} from '../store/files.ts';
 import type { Home } from '../store/home.ts';
 import { parseTrust, serializeTrust, type Trust } from './trust.ts';
 
@@ -15,6 +21,7 @@ export function loadTrust(context: Context, home: Home): Trust {
   const override = context.env.AX_TRUST;
   if (override !== undefined) return environmentTrust(context, override);
   const bytes = readPrivateFile(home.trustFile, context.actor.uid);
+  if (bytes !== null) refuseLooseParent(home.trustFile, context.actor.uid);
   return bytes === null ? new Map() : parseTrust(bytes, home.trustFile);
 }
 

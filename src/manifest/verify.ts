@@ -3,6 +3,7 @@ import { sha256Hex } from '../security/digest.ts';
 import { type Envelope, parseEnvelope } from '../security/dsse.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
+import { describeRevocation, type Revocations } from '../store/revocations.ts';
 import { parsePayload } from './payload.ts';
 import type { Manifest } from './schema.ts';
 import type { ProjectTrust, Trust } from './trust.ts';
@@ -30,6 +31,8 @@ export interface VerifiedManifest {
 
 export interface VerifyPolicy {
   readonly trust: Trust;
+  /** Keys whose signatures do not count, whoever trusts them and whenever they were made. */
+  readonly revoked: Revocations;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** The highest version of a project that this machine has accepted; 0 for none. */
@@ -90,7 +93,7 @@ export function verifyManifest(lock: Uint8Array, policy: VerifyPolicy): Verifica
 
   const envelope = step('envelope', () => readEnvelope(lock));
   if (envelope === undefined) return failed();
-  const signed = step('signatures', () => checkSignatures(envelope, policy.trust));
+  const signed = step('signatures', () => checkSignatures(envelope, policy));
   if (signed === undefined) return failed();
   const manifest = step('payload', () => {
     const value = parsePayload(envelope.payload);
@@ -143,15 +146,19 @@ interface Candidate {
 /**
  * The projects whose trusted keys reach their threshold on this envelope. Which of them it is for is in the
  * payload, and that is not looked at before a signature holds.
+ *
+ * A revoked key does not count, also for what says that it was issued before: whoever has stolen the key can write
+ * any date.
  */
 function checkSignatures(
   envelope: Envelope,
-  trust: Trust,
+  { trust, revoked }: Pick<VerifyPolicy, 'trust' | 'revoked'>,
 ): { value: ReadonlyMap<string, Candidate>; detail: string } {
   const everyKey = [
     ...new Map([...trust.values()].flatMap((entry) => entry.keys).map((key) => [key.kid, key])).values(),
   ];
-  const valid = new Set(verifiedKeys(envelope, everyKey).map((key) => key.kid));
+  const signers = verifiedKeys(envelope, everyKey).map((key) => key.kid);
+  const valid = new Set(signers.filter((kid) => !revoked.has(kid)));
   const candidates = new Map<string, Candidate>();
   let best: { project: string; found: number; threshold: number } | undefined;
   for (const [project, entry] of trust) {
@@ -162,6 +169,15 @@ function checkSignatures(
     }
   }
   if (candidates.size > 0) return { value: candidates, detail: `by ${[...valid].join(', ')}` };
+  for (const kid of signers) {
+    const revocation = revoked.get(kid);
+    if (revocation === undefined) continue;
+    throw new AxError(
+      'KEY_REVOKED',
+      `ax.lock: the signature by ${kid} does not count: the key was ${describeRevocation(revocation)}`,
+      { hint: 'review ax.yaml and sign it with another trusted key: ax sign' },
+    );
+  }
   if (best !== undefined) {
     throw new AxError(
       'SIGNATURE_UNTRUSTED',

@@ -1,24 +1,29 @@
-import { type AxError, type ErrorCode, isAxError } from '../errors.ts';
+import { AxError, type ErrorCode, isAxError } from '../errors.ts';
 import type { Identity } from '../security/encryption-keys.ts';
 import type { JsonValue } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import type { VerificationKey } from '../security/signing-keys.ts';
 import { auditPositionProblem } from '../store/audit-position.ts';
 import type { Database } from '../store/database.ts';
+import type { Keyring } from '../store/keyring.ts';
 import type { StoredReceipt } from '../store/receipts.ts';
 import { type OpenedReceipt, openReceipt, tampered, verifyReceipt } from './receipt.ts';
+import { type Standing, standingOf } from './receipt-standing.ts';
 
 /** What a verification comes to; permanent words. */
-export const VERDICTS = ['valid', 'tampered', 'untrusted', 'unreadable'] as const;
+export const VERDICTS = ['valid', 'tampered', 'revoked', 'untrusted', 'unreadable'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export interface VerifyingKeys {
   readonly identities: readonly Identity[];
   readonly hosts: readonly VerificationKey[];
+  /** What has become of the keys since. */
+  readonly keyring: Keyring;
 }
 
 export interface VerifiedReceipt {
   readonly keyid: string;
+  readonly standing: Standing;
   readonly statement: OpenedReceipt['statement'];
 }
 
@@ -28,12 +33,13 @@ export interface VerifiedReceipt {
  *
  * @throws KEY_UNKNOWN when no key here opens it
  * @throws SIGNATURE_UNTRUSTED when no host key that is known here signed it
+ * @throws KEY_REVOKED when it cannot be shown to be from before its key was revoked
  * @throws SIGNATURE_INVALID, RECEIPT_TAMPERED when anything is not as it was written
  */
 export function verifyStored(
   database: Database,
   receipt: StoredReceipt,
-  { identities, hosts }: VerifyingKeys,
+  { identities, hosts, keyring }: VerifyingKeys,
 ): VerifiedReceipt {
   const opened = openReceipt(receipt, identities);
   const { keyid } = verifyReceipt(receipt, opened, hosts);
@@ -41,7 +47,9 @@ export function verifyStored(
   const position = { receiptId: receipt.id, runId: receipt.runId, seq, hash };
   const problem = auditPositionProblem(database, position);
   if (problem !== null) throw tampered(receipt.id, problem);
-  return { keyid, statement: opened.statement };
+  const key = keyring.find(({ kid }) => kid === keyid);
+  if (key === undefined) throw new AxError('INTERNAL', 'a receipt was verified by a key that is not there');
+  return { keyid, standing: standingOf(database, { key, receipt }), statement: opened.statement };
 }
 
 function auditOf({ id }: StoredReceipt, { predicate }: { readonly [name: string]: JsonValue }) {
@@ -54,6 +62,7 @@ function auditOf({ id }: StoredReceipt, { predicate }: { readonly [name: string]
 const VERDICT_OF: Partial<Record<ErrorCode, Verdict>> = {
   RECEIPT_TAMPERED: 'tampered',
   SIGNATURE_INVALID: 'tampered',
+  KEY_REVOKED: 'revoked',
   SIGNATURE_UNTRUSTED: 'untrusted',
   KEY_UNKNOWN: 'unreadable',
 };

@@ -84,7 +84,12 @@ export function parseX25519Identity(value: unknown, where: string): X25519Identi
   throw malformed(where, 'expected a private key, found a public one (it has no member d)');
 }
 
-function parseX25519(value: unknown, where: string): X25519Recipient | X25519Identity {
+/**
+ * Reads an X25519 key, public or private: both can be sealed to.
+ *
+ * @throws KEY_MALFORMED as the two above do
+ */
+export function parseX25519(value: unknown, where: string): X25519Recipient | X25519Identity {
   const jwk = parseJwk(value, where);
   if (jwk.algorithm !== 'X25519') throw malformed(where, `expected an X25519 key, found ${jwk.algorithm}`);
   const publicKey = importX25519(jwk.x);

@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -20,6 +21,7 @@ import { AxError, isAxError } from '../errors.ts';
 /** What others may not do with a folder or file: anything, or write to it. */
 const PRIVATE = 0o077;
 const UNWRITABLE = 0o022;
+const STICKY = 0o1000;
 
 /** True for an error of the operating system with one of these codes. */
 export function isErrno(error: unknown, ...codes: string[]): boolean {
@@ -99,6 +101,35 @@ function refuseForeign(
     throw new AxError('KEY_PERMISSIONS', `${path}: expected ${expected}, found mode 0${found}`, {
       hint: `chmod ${wanted.mode.toString(8)} ${path}`,
     });
+  }
+}
+
+/**
+ * Refuses what stands in a folder where somebody else could put another thing in its place: however private it is
+ * itself, whoever may write to that folder may rename it. A sticky folder (such as /tmp) does not let them.
+ *
+ * @throws KEY_PERMISSIONS with the chmod to run
+ */
+export function refuseLooseParent(path: string, uid: number): void {
+  const parent = dirname(path);
+  const stat = statSync(parent, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (stat.uid !== uid && stat.uid !== 0) {
+    throw new AxError(
+      'KEY_PERMISSIONS',
+      `${parent}: expected uid ${uid} or root as its owner, found ${stat.uid}`,
+      {
+        hint: `chown ${uid} ${parent}, or choose another place with --home`,
+      },
+    );
+  }
+  if ((stat.mode & UNWRITABLE) !== 0 && (stat.mode & STICKY) === 0) {
+    const found = (stat.mode & 0o777).toString(8);
+    throw new AxError(
+      'KEY_PERMISSIONS',
+      `${parent}: expected that nobody else can write to it, found mode 0${found}`,
+      { hint: `chmod go-w ${parent}` },
+    );
   }
 }
 

@@ -4,38 +4,63 @@ import { decodeBase64, decodeBase64url, decodeHex } from '../security/base64.ts'
 import {
   type Identity,
   parseReceiptKey,
+  parseX25519Identity,
   parseX25519Recipient,
   type ReceiptKey,
   type Recipient,
   receiptKeyFromBytes,
 } from '../security/encryption-keys.ts';
 import { parseJson } from '../security/json.ts';
-import { activeKey, type Keyring } from './keyring.ts';
+import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
+import { activeKey, activeRecipients, type Keyring, newestKey, requireUnrevoked } from './keyring.ts';
 
 /**
  * What receipts are sealed to: `AX_RECIPIENTS` (public keys) and `AX_RECEIPT_KEY` where they are set, else the
- * keyring's active receipt key.
+ * keyring's active receipt key and all its recipients. Either of these two is enough; with recipients alone,
+ * whose private parts are elsewhere, this machine writes what it cannot read.
  *
  * @throws ENVIRONMENT_MALFORMED for a value that is set and cannot be used; it never means "no encryption"
- * @throws KEY_UNKNOWN when there is nothing to seal to
+ * @throws KEY_UNKNOWN when there is nothing to seal to, KEY_REVOKED when all that there was is revoked
+ * @throws KEY_MALFORMED for more keys than a receipt can have recipients
  */
 export function sealingRecipients(context: Context, keyring: Keyring): Recipient[] {
   const fromEnvironment = [...environmentRecipients(context), ...environmentKey(context)];
   if (fromEnvironment.length > 0) return fromEnvironment;
   const active = activeKey(keyring, 'receipt');
-  if (active === undefined) {
+  const ringed = [
+    ...(active === undefined ? [] : [parseReceiptKey(active.jwk, active.kid)]),
+    ...activeRecipients(keyring).map((entry) => parseX25519Recipient(entry.publicJwk, entry.kid)),
+  ];
+  if (ringed.length === 0) {
+    const newest = newestKey(keyring, 'receipt');
+    if (newest !== undefined) requireUnrevoked(newest);
     throw new AxError('KEY_UNKNOWN', 'no receipt key: a run whose evidence cannot be sealed is not started', {
-      hint: 'ax keys generate --role receipt, or set AX_RECEIPT_KEY (32 bytes, base64 or hex)',
+      hint: 'ax keys generate --role receipt, or ax keys import <a reader’s key>, or set AX_RECEIPT_KEY',
     });
   }
-  return [parseReceiptKey(active.jwk, active.kid)];
+  if (ringed.length > MAX_RECIPIENTS) {
+    throw new AxError(
+      'KEY_MALFORMED',
+      `keyring: expected at most ${MAX_RECIPIENTS} keys to seal receipts to, found ${ringed.length}`,
+      { hint: 'revoke one that is not wanted: ax keys list, ax keys revoke <kid>' },
+    );
+  }
+  return ringed;
 }
 
-/** What receipts can be opened with here: every receipt key of the keyring, retired ones too, and the environment's. */
+/**
+ * What receipts can be opened with here: every receipt key of the keyring and the private keys of recipients, retired
+ * and revoked ones too, since what is sealed to them stays so, and the environment's receipt key.
+ *
+ * @throws ENVIRONMENT_MALFORMED, KEY_MALFORMED
+ */
 export function openingIdentities(context: Context, keyring: Keyring): Identity[] {
-  const ringed = keyring
-    .filter((entry) => entry.role === 'receipt')
-    .map((entry) => parseReceiptKey(entry.jwk, entry.kid));
+  const ringed = keyring.flatMap((entry): Identity[] => {
+    if (entry.role === 'receipt') return [parseReceiptKey(entry.jwk, entry.kid)];
+    if (entry.role === 'recipient' && entry.hasPrivatePart)
+      return [parseX25519Identity(entry.jwk, entry.kid)];
+    return [];
+  });
   return [...environmentKey(context), ...ringed];
 }
 
@@ -58,8 +83,15 @@ function environmentRecipients(context: Context): Recipient[] {
   try {
     const value = parseJson(text, 'AX_RECIPIENTS');
     const keys = Array.isArray(value) ? value : [value];
-    if (keys.length === 0) throw new Error('AX_RECIPIENTS: expected at least one key');
-    return keys.map((key, index) => parseX25519Recipient(key, `AX_RECIPIENTS[${index}]`));
+    // One place is AX_RECEIPT_KEY's.
+    if (keys.length === 0 || keys.length >= MAX_RECIPIENTS) {
+      throw new Error(`AX_RECIPIENTS: expected 1 to ${MAX_RECIPIENTS - 1} keys, found ${keys.length}`);
+    }
+    const recipients = keys.map((key, index) => parseX25519Recipient(key, `AX_RECIPIENTS[${index}]`));
+    if (new Set(recipients.map(({ kid }) => kid)).size < recipients.length) {
+      throw new Error('AX_RECIPIENTS: expected each key once');
+    }
+    return recipients;
   } catch (error) {
     throw new AxError('ENVIRONMENT_MALFORMED', error instanceof Error ? error.message : String(error), {
       hint: 'expected one X25519 public key as a JWK, or a JSON array of them',

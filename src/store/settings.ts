@@ -9,6 +9,16 @@ import { ensureOwnDirectory } from './files.ts';
  */
 export const SETTINGS = {
   color: { pattern: /^(auto|always|never)$/, fallback: 'auto', expected: 'auto, always or never' },
+  receiptKeyDays: {
+    pattern: /^[1-9][0-9]{0,3}$/,
+    fallback: '90',
+    expected: 'after how many days host, receipt and recipient keys are due, 1 to 9999',
+  },
+  signingKeyDays: {
+    pattern: /^[1-9][0-9]{0,3}$/,
+    fallback: '45',
+    expected: 'after how many days signing keys are due, 1 to 9999',
+  },
   jobs: { pattern: /^[1-9][0-9]?$/, fallback: '1', expected: 'how many tasks may run at once, 1 to 99' },
 } as const;
 
@@ -34,7 +44,12 @@ export function settingName(name: string): SettingName {
 export async function readSettings(file: string): Promise<Record<SettingName, string>> {
   const stored = existsSync(file) ? (await openConf(file)).store : {};
   const read = (name: SettingName) => checked(name, stored[name] ?? SETTINGS[name].fallback, file);
-  return { color: read('color'), jobs: read('jobs') };
+  return {
+    color: read('color'),
+    jobs: read('jobs'),
+    signingKeyDays: read('signingKeyDays'),
+    receiptKeyDays: read('receiptKeyDays'),
+  };
 }
 
 /** @throws SETTING_INVALID, KEY_PERMISSIONS */

@@ -97,7 +97,12 @@ describe('ax approve', () => {
       inputsSha256: sha256Canonical({ inputs: { target: 'staging' }, args: ['--force'] }),
     };
     const bytes = readFileSync(join(rig.project, name));
-    const approval = verifyApproval(bytes, subject, { keys: [key], now: Date.now(), source: name });
+    const approval = verifyApproval(bytes, subject, {
+      keys: [key],
+      revoked: new Map(),
+      now: Date.now(),
+      source: name,
+    });
     expect(approval.kid).toBe(key.kid);
     expect(approval.expiresAt - approval.createdAt).toBe(2 * 60 * 60 * 1000);
     expect(readdirSync(rig.project).filter((file) => file.startsWith('started'))).toEqual([]);

@@ -50,7 +50,7 @@ describe('a byte of ax.lock that was changed', () => {
     const { rig, lock } = await signed();
     const trust = parseTrust(readFileSync(join(rig.home, 'trust.json')), 'trust.json');
     const verify = (bytes: Buffer): Verification =>
-      verifyManifest(bytes, { trust, now: Date.now(), highestVersionSeen: () => 0 });
+      verifyManifest(bytes, { trust, revoked: new Map(), now: Date.now(), highestVersionSeen: () => 0 });
     const original = verify(lock);
     if (!original.ok) throw original.error;
     const covered = coveredParts(lock);

@@ -16,9 +16,19 @@ function approvalBy(key: typeof alice, subject = SUBJECT): Buffer {
   return Buffer.from(serializeEnvelope(signApproval(subject, { id: ID, key, now: NOW, validMs: HOUR })));
 }
 
+const revoked = new Map();
+
 function verify(bytes: Uint8Array, subject = SUBJECT, now = NOW) {
-  return verifyApproval(bytes, subject, { keys: [alice, shared], now, source: 'approval.json' });
+  return verifyApproval(bytes, subject, { keys: [alice, shared], revoked, now, source: 'approval.json' });
 }
+
+test('an approval by a revoked key does not count, also one that is dated before the revocation', () => {
+  const policy = { keys: [alice], now: NOW + 1, source: 'approval.json' };
+  const bytes = approvalBy(alice);
+  expect(verifyApproval(bytes, SUBJECT, { ...policy, revoked }).kid).toBe(alice.kid);
+  const now = new Map([[alice.kid, { at: NOW + 1, reason: null }]]);
+  expect(codeOf(() => verifyApproval(bytes, SUBJECT, { ...policy, revoked: now }))).toBe('APPROVAL_REFUSED');
+});
 
 test('an approval by a trusted key holds for exactly what it names', () => {
   expect(verify(approvalBy(alice))).toEqual({

@@ -33,7 +33,12 @@ function file(source: string, envelope: ReturnType<typeof envelopeOf>) {
 }
 
 function load(...files: { source: string; bytes: Buffer }[]) {
-  return loadApprovals(files, SUBJECT, { keys: [alice, bob, shared], signers: [bob.kid], now: NOW });
+  return loadApprovals(files, SUBJECT, {
+    keys: [alice, bob, shared],
+    signers: [bob.kid],
+    revoked: new Map(),
+    now: NOW,
+  });
 }
 
 test('those that hold are what guards see, and say who signed the manifest too', () => {

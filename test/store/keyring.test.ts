@@ -156,6 +156,33 @@ describe('a key file', () => {
   });
 });
 
+test.each([0o770, 0o720, 0o702, 0o777])(
+  'a folder around the keys that others may write to is refused: mode %o',
+  (mode) => {
+    add('receipt');
+    chmodSync(folder, mode);
+    expect(load).toThrow(expect.objectContaining({ code: 'KEY_PERMISSIONS', hint: `chmod go-w ${folder}` }));
+    expect(codeOf(() => add('receipt'))).toBe('KEY_PERMISSIONS');
+    chmodSync(folder, mode & 0o755);
+    expect(load()).toHaveLength(1);
+  },
+);
+
+test('a sticky folder around the keys lets nobody put others in their place', () => {
+  add('receipt');
+  chmodSync(folder, 0o1777);
+  expect(load()).toHaveLength(1);
+});
+
+test('a folder of keys that is a link is refused', () => {
+  add('receipt');
+  renameSync(keys, join(folder, 'elsewhere'));
+  symlinkSync(join(folder, 'elsewhere'), keys);
+  expect(codeOf(load)).toBe('KEY_PERMISSIONS');
+  expect(codeOf(() => add('receipt'))).toBe('KEY_PERMISSIONS');
+  expect(readdirSync(join(folder, 'elsewhere'))).toHaveLength(1);
+});
+
 test('a folder of keys that others may enter is refused before a key is written there', () => {
   add('receipt');
   chmodSync(keys, 0o755);

@@ -46,6 +46,7 @@ export function inProcess(
   });
   const verification = verifyManifest(readFileSync(join(rig.project, 'ax.lock')), {
     trust: loadTrust(context, home),
+    revoked: new Map(),
     now: context.now(),
     highestVersionSeen: () => 0,
   });

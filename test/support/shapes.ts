@@ -229,14 +229,52 @@ export const keysList = z.strictObject({
   keys: z.array(
     z.strictObject({
       kid,
-      role: z.enum(['signing', 'host', 'receipt']),
-      algorithm: z.enum(['Ed25519', 'HS256', 'A256KW']),
-      state: z.enum(['active', 'retired']),
+      role: z.enum(['signing', 'host', 'receipt', 'recipient']),
+      algorithm: z.enum(['Ed25519', 'HS256', 'A256KW', 'X25519']),
+      state: z.enum(['active', 'retired', 'revoked']),
       createdAt: time,
+      ageDays: count,
       dueAt: time,
       receipts: count,
+      private: z.boolean(),
+      protected: z.boolean(),
+      revokedAt: time.nullable(),
+      revokedReason: z.string().nullable(),
     }),
   ),
+});
+
+export const keysImport = z.strictObject({
+  schema: z.literal('ax.keys.import/1'),
+  kid,
+  role: z.literal('recipient'),
+  algorithm: z.literal('X25519'),
+  state: z.enum(['made', 'kept']),
+});
+
+export const keysRevoke = z.strictObject({
+  schema: z.literal('ax.keys.revoke/1'),
+  kid,
+  role: z.enum(['signing', 'host', 'receipt', 'recipient']),
+  revokedAt: time,
+  reason: z.string().nullable(),
+  state: z.enum(['made', 'kept']),
+});
+
+export const keysProtect = z.strictObject({
+  schema: z.literal('ax.keys.protect/1'),
+  protected: z.boolean(),
+  keys: count,
+});
+
+export const receiptsVerify = z.strictObject({
+  schema: z.literal('ax.receipts.verify/1'),
+  ok: z.literal(true),
+  id: ulid,
+  runId: ulid,
+  keyid: kid,
+  outcome,
+  standing: z.enum(['current', 'superseded', 'revoked-later']),
 });
 
 export const runsList = z.strictObject({

@@ -12,6 +12,10 @@ const entry = (kid: string, role: KeyRole, days: number): Keyring[number] => ({
   createdAt: NOW - days * DAY,
   state: 'active',
   jwk: { secret: 'canary' },
+  publicJwk: null,
+  protection: null,
+  hasPrivatePart: true,
+  revocation: null,
 });
 const KEYRING: Keyring = [
   entry('old-signer', 'signing', 400),
