@@ -6,6 +6,9 @@ import { describeRevocation } from '../store/revocations.ts';
 /** What has become of the host key since it signed a receipt; it was good then in each of them. */
 export type Standing = 'current' | 'superseded' | 'revoked-later';
 
+/** What is known of a key here. */
+export type KeyStanding = Pick<KeyEntry, 'kid' | 'state' | 'revocation'>;
+
 /**
  * Tells a receipt that was signed while its key was good from one that was signed after the key's revocation.
  *
@@ -18,7 +21,7 @@ export type Standing = 'current' | 'superseded' | 'revoked-later';
  */
 export function standingOf(
   database: Database,
-  { key, receipt }: { key: KeyEntry; receipt: { id: string; runId: string } },
+  { key, receipt }: { key: KeyStanding; receipt: { id: string; runId: string } },
 ): Standing {
   const { revocation, kid } = key;
   if (revocation === null) return key.state === 'active' ? 'current' : 'superseded';

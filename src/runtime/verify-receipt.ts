@@ -5,10 +5,9 @@ import { isObject } from '../security/json-shape.ts';
 import type { VerificationKey } from '../security/signing-keys.ts';
 import { auditPositionProblem } from '../store/audit-position.ts';
 import type { Database } from '../store/database.ts';
-import type { Keyring } from '../store/keyring.ts';
 import type { StoredReceipt } from '../store/receipts.ts';
 import { type OpenedReceipt, openReceipt, tampered, verifyReceipt } from './receipt.ts';
-import { type Standing, standingOf } from './receipt-standing.ts';
+import { type KeyStanding, type Standing, standingOf } from './receipt-standing.ts';
 
 /** What a verification comes to; permanent words. */
 export const VERDICTS = ['valid', 'tampered', 'revoked', 'untrusted', 'unreadable'] as const;
@@ -18,7 +17,7 @@ export interface VerifyingKeys {
   readonly identities: readonly Identity[];
   readonly hosts: readonly VerificationKey[];
   /** What has become of the keys since. */
-  readonly keyring: Keyring;
+  readonly keyring: readonly KeyStanding[];
 }
 
 export interface VerifiedReceipt {

@@ -151,6 +151,7 @@ describe('ax receipts verify', () => {
     expect((await verifyAll(rig, 76)).verdicts).toEqual({
       valid: 0,
       tampered: 1,
+      revoked: 0,
       untrusted: 0,
       unreadable: 0,
     });
@@ -164,7 +165,7 @@ describe('ax receipts verify', () => {
     await rig.ax('run', 'a');
     const env = { AX_RECEIPT_KEY: Buffer.alloc(32, 7).toString('base64') };
     await rig.axWith({ env }, 'run', 'a');
-    const counts = { valid: 4, tampered: 0, untrusted: 0, unreadable: 1 };
+    const counts = { valid: 4, tampered: 0, revoked: 0, untrusted: 0, unreadable: 1 };
     expect((await verifyAll(rig, 66)).verdicts).toEqual(counts);
     rmSync(join(rig.home, 'keys', `${host}.json`));
     expect((await verifyAll(rig, 77)).verdicts).toEqual({ ...counts, valid: 1, untrusted: 3 });

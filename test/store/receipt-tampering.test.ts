@@ -47,7 +47,8 @@ function twoReceipts() {
       }),
     },
   );
-  const keys = { identities: [receiptKey], hosts: [host] };
+  const keyring = [{ kid: host.kid, state: 'active' as const, revocation: null }];
+  const keys = { identities: [receiptKey], hosts: [host], keyring };
   /** What became of the first receipt: what opening it gave, and what verifying it. */
   const outcome = () => {
     const attempt = (body: () => unknown) => {

@@ -204,6 +204,7 @@ export const receiptsVerify = z.strictObject({
   runId: ulid,
   keyid: kid,
   outcome,
+  standing: z.enum(['current', 'superseded', 'revoked-later']),
   verdict: z.literal('valid'),
   outputs: z
     .array(z.strictObject({ name: text, state: z.enum(['same', 'changed', 'not-there']) }))
@@ -214,7 +215,13 @@ export const receiptsVerifyAll = z.strictObject({
   schema: z.literal('ax.receipts.verify.all/1'),
   ok: z.boolean(),
   checked: count,
-  verdicts: z.strictObject({ valid: count, tampered: count, untrusted: count, unreadable: count }),
+  verdicts: z.strictObject({
+    valid: count,
+    tampered: count,
+    revoked: count,
+    untrusted: count,
+    unreadable: count,
+  }),
   outputs: z.strictObject({ same: count, changed: count, notThere: count }).nullable(),
   problems: z
     .array(
@@ -265,16 +272,6 @@ export const keysProtect = z.strictObject({
   schema: z.literal('ax.keys.protect/1'),
   protected: z.boolean(),
   keys: count,
-});
-
-export const receiptsVerify = z.strictObject({
-  schema: z.literal('ax.receipts.verify/1'),
-  ok: z.literal(true),
-  id: ulid,
-  runId: ulid,
-  keyid: kid,
-  outcome,
-  standing: z.enum(['current', 'superseded', 'revoked-later']),
 });
 
 export const runsList = z.strictObject({
