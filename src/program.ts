@@ -301,6 +301,43 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     async (id: string, options: object) =>
       (await import('./commands/receipts.ts')).verifyCommand(context, id, options),
   );
+  add(
+    receipts,
+    {
+      name: 'export',
+      summary: 'export receipts in formats that other tools read',
+      description:
+        'Write receipts as JSON Lines, one a line: dsse the signed envelope, in-toto the statement in it, slsa ' +
+        'SLSA Provenance v1 signed again by the host key, jwe the sealed receipt as it is stored (needs no key), ' +
+        'ndjson the statement with what the store says of it. age is the envelopes, encrypted to age recipients; ' +
+        'html is one page to look at. A file is made whole or not at all, and every receipt that is read is ' +
+        'recorded in the audit log.',
+      arguments: [['[ids...]', 'the ids of receipts or of their runs, or unique beginnings']],
+      options: [
+        new Option('--all', 'all receipts of the store, the oldest first'),
+        new Option(
+          '--since <time>',
+          'those of attempts that began since, such as 7d or 2026-01-31T12:00:00Z',
+        ),
+        new Option('-f, --format <format>', 'what to make of them')
+          .choices(['dsse', 'in-toto', 'slsa', 'jwe', 'age', 'ndjson', 'html'])
+          .makeOptionMandatory(),
+        new Option(
+          '-r, --recipient <age1…>',
+          'who can open an age file; may be given again, any one of them can',
+        ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]),
+        new Option('-o, --output <file>', 'the file to make (default: standard output)'),
+        new Option('--force', 'replace that file if it is there'),
+      ],
+      examples: [
+        'ax receipts export 01JDZ8 --format slsa -o provenance.jsonl',
+        'ax receipts export --since 7d --format html -o week.html',
+        'ax receipts export --all --format age --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p -o all.age',
+      ],
+    },
+    async (ids: readonly string[], options: import('./commands/receipts-export.ts').ExportOptions) =>
+      (await import('./commands/receipts-export.ts')).exportCommand(context, ids, options),
+  );
 
   const keys = group('keys', 'manage the keyring');
   const role = (help: string) => new Option('--role <role>', help).choices(['signing', 'host', 'receipt']);

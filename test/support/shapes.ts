@@ -178,6 +178,15 @@ export const policyExplainShape = z.strictObject({
   snapshot: z.record(z.string(), z.json()),
 });
 
+export const receiptsExport = z.strictObject({
+  schema: z.literal('ax.receipts.export/1'),
+  format: z.enum(['dsse', 'in-toto', 'slsa', 'jwe', 'age', 'ndjson', 'html']),
+  file: text,
+  bytes: count,
+  receipts: count,
+  passedOver: count,
+});
+
 export const receiptsList = z.strictObject({
   schema: z.literal('ax.receipts.list/1'),
   receipts: z.array(
