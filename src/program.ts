@@ -325,7 +325,7 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
         new Option(
           '-r, --recipient <age1…>',
           'who can open an age file; may be given again, any one of them can',
-        ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]),
+        ).argParser(several),
         new Option('-o, --output <file>', 'the file to make (default: standard output)'),
         new Option('--force', 'replace that file if it is there'),
       ],
@@ -337,6 +337,35 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     },
     async (ids: readonly string[], options: import('./commands/receipts-export.ts').ExportOptions) =>
       (await import('./commands/receipts-export.ts')).exportCommand(context, ids, options),
+  );
+  add(
+    receipts,
+    {
+      name: 'import',
+      summary: 'take over the receipts of an older store',
+      description:
+        'Read a folder of receipts that an older orchestrator wrote, sealed with AES-256-GCM or in clear, and ' +
+        'keep each as a statement that this host has imported it: scrubbed, signed and sealed anew. The folder ' +
+        'is not changed. What cannot be read, or was tampered with, is reported, the rest imported, and the ' +
+        'status is then 65. What was imported before is left as it is. Keys are best given in files or in ' +
+        'AX_LEGACY_KEY (several with white space between them): every user of a machine sees its command lines.',
+      options: [
+        new Option('--legacy <dir>', 'the folder of the older store').makeOptionMandatory(),
+        new Option(
+          '--key-file <file>',
+          'a private file with keys of that store, base64 or hex; may be given again',
+        ).argParser(several),
+        new Option('--key <key>', 'such a key itself, seen by every user; may be given again').argParser(
+          several,
+        ),
+      ],
+      examples: [
+        'ax receipts import --legacy old/receipts --key-file old.key',
+        'ax receipts import --legacy old/receipts --json',
+      ],
+    },
+    async (options: import('./commands/receipts-import.ts').ImportOptions) =>
+      (await import('./commands/receipts-import.ts')).importCommand(context, options),
   );
 
   const keys = group('keys', 'manage the keyring');
@@ -592,16 +621,20 @@ function globalOptions(): Option[] {
   ];
 }
 
+function several(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
+}
+
 function inputOption(): Option {
   return new Option(
     '-i, --input <name=value>',
     'a value for a parameter of the tasks; may be given again',
-  ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+  ).argParser(several);
 }
 
 function approvalOption(): Option {
   return new Option('--approval <file>', 'an approval that `ax approve` made; may be given again').argParser(
-    (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value],
+    several,
   );
 }
 

@@ -45,7 +45,9 @@ export const PAGE_END = '</body>\n</html>\n';
 
 /** One receipt: what was run and how it ended, its timeline, guards, dependencies and output, and the statement. */
 export function receiptArticle({ id, reading, statement, signedBy }: PageReceipt): string {
-  const whole = html`<details><summary>The whole statement</summary><pre>${JSON.stringify(statement, null, 2)}</pre></details>`;
+  const text = html`<pre>${JSON.stringify(statement, null, 2)}</pre>`;
+  const whole =
+    reading === null ? text : html`<details><summary>The whole statement</summary>${text}</details>`;
   const signature =
     signedBy === null
       ? html`<p class="wait">The signature was not verified: the key of its host is not known here.</p>`

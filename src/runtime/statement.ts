@@ -12,6 +12,8 @@ import type { Artifact } from './products.ts';
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 export const RECEIPT_PREDICATE_TYPE = 'urn:ax:receipt:v1';
+/** What was imported from an older store: this host vouches for the import, not for what it says. */
+export const LEGACY_PREDICATE_TYPE = 'urn:ax:legacy-receipt:v1';
 export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 
 /** Everything a receipt tells. What did not happen is null. */

@@ -21,6 +21,7 @@ export const outcome = z.enum([
   'refused',
   'deferred',
   'skipped',
+  'imported',
 ]);
 const state = z.enum([
   'BOOTSTRAPPING',
@@ -185,6 +186,19 @@ export const receiptsExport = z.strictObject({
   bytes: count,
   receipts: count,
   passedOver: count,
+});
+
+export const receiptsImport = z.strictObject({
+  schema: z.literal('ax.receipts.import/1'),
+  ok: z.boolean(),
+  imported: z.array(z.strictObject({ file: text, id: ulid, added: z.boolean() })),
+  unread: z.array(
+    z.strictObject({
+      file: text,
+      problem: z.enum(['not-a-receipt', 'malformed', 'not-opened', 'renamed', 'not-a-file', 'too-large']),
+      detail: text,
+    }),
+  ),
 });
 
 export const receiptsList = z.strictObject({
