@@ -185,6 +185,10 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
     'A public X25519 key as a JWK, or a JSON array of them, to seal receipts to. This machine can then not read ' +
       'what it writes, unless AX_RECEIPT_KEY is set as well.',
   ],
+  [
+    'AX_LEGACY_KEY',
+    'For ax receipts import: keys of the older store, base64 or hex, with white space between them.',
+  ],
   ['NO_COLOR', 'Any value but the empty one: no colour.'],
   ['FORCE_COLOR', 'Colour off a terminal too; 0 or false for none.'],
   [

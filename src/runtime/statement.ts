@@ -1,4 +1,5 @@
 import type { DependencyFinding } from '../manifest/dependencies.ts';
+import type { RUNTIME_METADATA } from '../manifest/schema.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { StoredEvent } from '../store/events.ts';
@@ -80,7 +81,7 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
     exitCode: facts.exitCode,
     error: facts.error,
     manifest: manifestOf(facts),
-    command: commandOf(facts.plan),
+    command: commandOf(facts),
     dependencies: dependenciesOf(facts),
     materials: facts.materials,
     transitions: facts.events.map((event) => ({
@@ -124,7 +125,7 @@ function manifestOf({ verified, run }: ReceiptFacts) {
 }
 
 /** Names of variables, never values: what a task was given is evidence, what it said is not ours to keep. */
-function commandOf(plan: Plan | null) {
+function commandOf({ plan, run }: ReceiptFacts) {
   if (plan === null) return null;
   return {
     argv: plan.argv,
@@ -132,7 +133,18 @@ function commandOf(plan: Plan | null) {
     environment: [...Object.keys(plan.env), RUN_MARK].sort(),
     secrets: plan.secrets.map((secret) => secret.name),
     timeoutMs: plan.timeoutMs,
-    metadata: plan.task.metadata ?? {},
+    metadata: { ...plan.task.metadata, ...runtimeMetadata(run) },
+  };
+}
+
+/** What ax knows of the attempt, beside what was signed: no manifest can say these. */
+function runtimeMetadata(run: Run): Record<(typeof RUNTIME_METADATA)[number], string | number> {
+  return {
+    taskId: run.task,
+    manifestVersion: run.manifestVersion,
+    attempt: run.attempt,
+    retryCount: run.attempt - 1,
+    requestedBy: run.actor.name,
   };
 }
 

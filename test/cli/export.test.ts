@@ -247,6 +247,35 @@ describe('ax receipts export', () => {
     expect(stderr).toContain('error[KEY_UNKNOWN]');
   });
 
+  it('has a declared secret in no format, wherever a task has put it', async () => {
+    const rig = await createRig();
+    const secret = 'canary-4f1c9a7be2';
+    await rig.sign(`
+      leaks:
+        run: [sh, -c, 'echo "out $TOKEN"; echo "err $TOKEN" >&2; exit 1', '{{word}}']
+        params: { word: {} }
+        secrets: [TOKEN]
+        rollback: [sh, -c, 'echo "back $TOKEN"']
+        metadata: { owner: ${secret} }
+    `);
+    const env = { TOKEN: secret };
+    expect((await rig.axWith({ env }, 'run', 'leaks', '--input', `word=${secret}`)).exitCode).toBe(1);
+    const identity = await generateX25519Identity();
+    const recipient = await identityToRecipient(identity);
+    for (const format of ['in-toto', 'ndjson', 'html', 'dsse', 'slsa', 'age', 'jwe']) {
+      const more = format === 'age' ? ['-r', recipient] : [];
+      const made = await rig.ax('receipts', 'export', '--all', '-f', format, ...more, '-o', `out.${format}`);
+      expect(made.exitCode).toBe(0);
+      expect(rig.read(`out.${format}`)).not.toContain(secret);
+    }
+    for (const format of ['dsse', 'slsa']) {
+      const { payload } = JSON.parse(rig.read(`out.${format}`)) as Envelope;
+      expect(Buffer.from(payload, 'base64').toString()).not.toContain(secret);
+      expect(Buffer.from(payload, 'base64').toString()).toContain('[secret:TOKEN]');
+    }
+    expect(rig.read('out.html')).toContain('out [secret:TOKEN]');
+  });
+
   it.each<[string, number, string, string[]]>([
     ['no receipts', 64, 'USAGE', ['-f', 'dsse']],
     ['two ways to choose', 64, 'USAGE', ['--all', '--since', '7d', '-f', 'dsse']],
