@@ -22,13 +22,14 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 
 // Loading a file costs more than reading it, so what nearly every command uses is one chunk; what only one
-// command uses (yaml, conf, ora, execa) stays apart and is loaded by that one.
+// command uses (yaml, conf, ora, execa, age) stays apart and is loaded by that one.
 const CORE = [
   /\/src\/(?:security|store|manifest|output)\/|\/src\/(?:errors|context)\.ts$/,
   /\/src\/(?:commands\/(?:session|lock|keys-access)|runtime\/(?:receipt|statement|supervisor-identity))\.ts$/,
-  /\/node_modules\/(?:zod|@noble)\//,
+  /\/node_modules\/(?:zod|@noble\/ciphers\/(?:aes|_polyval|utils))/,
 ];
-const APART = /\/src\/(?:manifest\/(?:yaml|source|compile|changes)|store\/settings|output\/progress)\.ts$/;
+const APART =
+  /\/src\/(?:manifest\/(?:yaml|source|compile|changes)|store\/(?:settings|output-file|receipt-selection)|output\/(?:progress|html)|security\/age)\.ts$/;
 
 const bundle = await rolldown({
   cwd: root,

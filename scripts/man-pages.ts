@@ -186,6 +186,10 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
       'what it writes, unless AX_RECEIPT_KEY is set as well.',
   ],
   [
+    'AX_LEGACY_KEY',
+    'For ax receipts import: keys of the older store, base64 or hex, with white space between them.',
+  ],
+  [
     'AX_KEYRING_PASSPHRASE',
     'Opens keys that ax keys protect has protected; while it is not set, it is asked for on a terminal.',
   ],

@@ -334,6 +334,72 @@ export function buildProgram(context: Context, { version, passThrough, onExit }:
     async (id: string | undefined, options: object) =>
       (await import('./commands/receipts-verify.ts')).verifyCommand(context, id, options),
   );
+  add(
+    receipts,
+    {
+      name: 'export',
+      summary: 'export receipts in formats that other tools read',
+      description:
+        'Write receipts as JSON Lines, one a line: dsse the signed envelope, in-toto the statement in it, slsa ' +
+        'SLSA Provenance v1 signed again by the host key, jwe the sealed receipt as it is stored (needs no key), ' +
+        'ndjson the statement with what the store says of it. age is the envelopes, encrypted to age recipients; ' +
+        'html is one page to look at. A file is made whole or not at all, and every receipt that is read is ' +
+        'recorded in the audit log.',
+      arguments: [['[ids...]', 'the ids of receipts or of their runs, or unique beginnings']],
+      options: [
+        new Option('--all', 'all receipts of the store, the oldest first'),
+        new Option(
+          '--since <time>',
+          'those of attempts that began since, such as 7d or 2026-01-31T12:00:00Z',
+        ),
+        new Option('-f, --format <format>', 'what to make of them')
+          .choices(['dsse', 'in-toto', 'slsa', 'jwe', 'age', 'ndjson', 'html'])
+          .makeOptionMandatory(),
+        new Option(
+          '-r, --recipient <age1…>',
+          'who can open an age file; may be given again, any one of them can',
+        ).argParser(several),
+        new Option('-o, --output <file>', 'the file to make (default: standard output)'),
+        new Option('--force', 'replace that file if it is there'),
+      ],
+      examples: [
+        'ax receipts export 01JDZ8 --format slsa -o provenance.jsonl',
+        'ax receipts export --since 7d --format html -o week.html',
+        'ax receipts export --all --format age --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p -o all.age',
+      ],
+    },
+    async (ids: readonly string[], options: import('./commands/receipts-export.ts').ExportOptions) =>
+      (await import('./commands/receipts-export.ts')).exportCommand(context, ids, options),
+  );
+  add(
+    receipts,
+    {
+      name: 'import',
+      summary: 'take over the receipts of an older store',
+      description:
+        'Read a folder of receipts that an older orchestrator wrote, sealed with AES-256-GCM or in clear, and ' +
+        'keep each as a statement that this host has imported it: scrubbed, signed and sealed anew. The folder ' +
+        'is not changed. What cannot be read, or was tampered with, is reported, the rest imported, and the ' +
+        'status is then 65. What was imported before is left as it is. Keys are best given in files or in ' +
+        'AX_LEGACY_KEY (several with white space between them): every user of a machine sees its command lines.',
+      options: [
+        new Option('--legacy <dir>', 'the folder of the older store').makeOptionMandatory(),
+        new Option(
+          '--key-file <file>',
+          'a private file with keys of that store, base64 or hex; may be given again',
+        ).argParser(several),
+        new Option('--key <key>', 'such a key itself, seen by every user; may be given again').argParser(
+          several,
+        ),
+      ],
+      examples: [
+        'ax receipts import --legacy old/receipts --key-file old.key',
+        'ax receipts import --legacy old/receipts --json',
+      ],
+    },
+    async (options: import('./commands/receipts-import.ts').ImportOptions) =>
+      (await import('./commands/receipts-import.ts')).importCommand(context, options),
+  );
 
   const keys = group('keys', 'manage the keyring');
   const rotating = ['signing', 'host', 'receipt'];
@@ -662,16 +728,20 @@ function globalOptions(): Option[] {
   ];
 }
 
+function several(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
+}
+
 function inputOption(): Option {
   return new Option(
     '-i, --input <name=value>',
     'a value for a parameter of the tasks; may be given again',
-  ).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
+  ).argParser(several);
 }
 
 function approvalOption(): Option {
   return new Option('--approval <file>', 'an approval that `ax approve` made; may be given again').argParser(
-    (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value],
+    several,
   );
 }
 

@@ -2,8 +2,8 @@ import type { Context } from '../context.ts';
 import { AxError, type ErrorCode, exitCodeOf } from '../errors.ts';
 import { visible } from '../output/escape.ts';
 import { createSteps, type Steps } from '../output/steps.ts';
-import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
 import type { Standing } from '../runtime/receipt-standing.ts';
+import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
 import {
   VERDICTS,
   type Verdict,

@@ -73,7 +73,19 @@ const parameter = z.strictObject({
   default: z.optional(argument.check(z.maxLength(4000))),
 });
 
-const metadata = z.strictObject({
+/** Of all of `metadata` together, as canonical JSON in UTF-8: it goes into every receipt. */
+export const MAX_METADATA_BYTES = 10 * 1024;
+
+/** What ax itself puts beside `metadata` into a receipt; nobody else's word counts for it. */
+export const RUNTIME_METADATA = [
+  'taskId',
+  'manifestVersion',
+  'attempt',
+  'retryCount',
+  'requestedBy',
+] as const;
+
+const metadataShape = z.strictObject({
   owner: z.optional(line(256)),
   tags: listOf(line(64), 10),
   priority: z.optional(z.enum(['low', 'medium', 'high', 'critical'])),
@@ -83,6 +95,13 @@ const metadata = z.strictObject({
       .check(expect((all) => Object.keys(all).length <= 32, 'at most 32 labels')),
   ),
 });
+
+const metadata = metadataShape.check(
+  expect(
+    (all) => Buffer.byteLength(JSON.stringify(all)) <= MAX_METADATA_BYTES,
+    'at most 10 KB of UTF-8 in all',
+  ),
+);
 
 const description = z.string().check(
   z.maxLength(4000),
@@ -189,6 +208,6 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Every key that a person may write, for "did you mean". */
 export function knownKeys(): string[] {
-  const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadata, parameter, retries];
+  const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadataShape, parameter, retries];
   return [...shapes.flatMap((schema) => Object.keys(schema.shape)), ...guardKeys(), 'path', 'executable'];
 }

@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import type * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
-import { knownKeys, type Source, sourceSchema } from './schema.ts';
+import { knownKeys, RUNTIME_METADATA, type Source, sourceSchema } from './schema.ts';
 import { type Position, parseYaml, type YamlSource } from './yaml.ts';
 
 /**
@@ -31,7 +31,7 @@ function describe(issue: z.core.$ZodIssue, yaml: YamlSource): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       at: yaml.locate(issue.path, key),
-      text: `${[...issue.path, key].join('.')}: expected a known key${suggest(key)}`,
+      text: `${[...issue.path, key].join('.')}: expected a known key${suggest(key, issue.path)}`,
     }));
   }
   const where = issue.path.length === 0 ? 'document' : issue.path.join('.');
@@ -43,8 +43,11 @@ function describe(issue: z.core.$ZodIssue, yaml: YamlSource): Problem[] {
   return [{ at: yaml.locate(issue.path), text: `${where}: ${words}` }];
 }
 
-/** Close enough that a slip of the fingers explains it. */
-function suggest(key: string): string {
+/** Close enough that a slip of the fingers explains it; or one of those that ax alone has to say. */
+function suggest(key: string, path: readonly PropertyKey[]): string {
+  if (path.at(-1) === 'metadata' && RUNTIME_METADATA.some((name) => name === key)) {
+    return `; ax itself puts ${key} into the receipt`;
+  }
   const candidate = closest(key, knownKeys());
   return distance(key, candidate) <= Math.max(1, Math.floor(key.length / 3))
     ? `; did you mean ${candidate}?`

@@ -1,4 +1,5 @@
 import { AxError } from '../errors.ts';
+import { RECEIPT_RECORDS } from '../store/audit-position.ts';
 import type { Database } from '../store/database.ts';
 import type { KeyEntry } from '../store/keyring.ts';
 import { describeRevocation } from '../store/revocations.ts';
@@ -48,7 +49,7 @@ function placeOfReceipt(database: Database, receipt: { id: string; runId: string
   return toPlace(
     database
       .prepare(
-        `SELECT seq, at FROM audit WHERE run_id = ? AND type IN ('run.attempt', 'run.finished')
+        `SELECT seq, at FROM audit WHERE run_id = ? AND type IN ${RECEIPT_RECORDS}
            AND json_extract(data, '$.receiptId') = ? ORDER BY seq LIMIT 1`,
       )
       .get(receipt.runId, receipt.id),

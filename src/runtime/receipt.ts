@@ -10,8 +10,15 @@ import { isObject } from '../security/json-shape.ts';
 import { open, seal } from '../security/jwe.ts';
 import { maskText, type Secret } from '../security/mask.ts';
 import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
-import type { StoredReceipt } from '../store/receipts.ts';
-import { buildStatement, IN_TOTO_PAYLOAD_TYPE, type ReceiptFacts, STATEMENT_TYPE } from './statement.ts';
+import type { ReceiptRow, StoredReceipt } from '../store/receipts.ts';
+import {
+  buildStatement,
+  IN_TOTO_PAYLOAD_TYPE,
+  LEGACY_PREDICATE_TYPE,
+  RECEIPT_PREDICATE_TYPE,
+  type ReceiptFacts,
+  STATEMENT_TYPE,
+} from './statement.ts';
 
 /** What evidence is made with: the host's signature, and whoever may read it. */
 export interface EvidenceKeys {
@@ -28,10 +35,8 @@ export function makeReceipt(
   keys: EvidenceKeys,
   randomBytes: (count: number) => Uint8Array,
 ): StoredReceipt {
-  const statement = maskDeep(buildStatement(facts), facts.plan?.secrets ?? []);
-  const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
   const { receiptId, run } = facts;
-  return {
+  const row = {
     id: receiptId,
     runId: run.id,
     attempt: run.attempt,
@@ -41,8 +46,28 @@ export function makeReceipt(
     actor: run.actor,
     startedAt: facts.startedAt,
     durationMs: facts.durationMs,
+  };
+  const secrets = facts.plan?.secrets ?? [];
+  return sealStatement({ row, statement: buildStatement(facts), secrets }, keys, randomBytes);
+}
+
+/** The same for a statement that is no receipt of a run, with the row that it will lie in. */
+export function sealStatement(
+  source: {
+    row: ReceiptRow;
+    statement: { [name: string]: JsonValue };
+    secrets: readonly Secret[];
+  },
+  keys: EvidenceKeys,
+  randomBytes: (count: number) => Uint8Array,
+): StoredReceipt {
+  const { row, secrets } = source;
+  const statement = maskDeep(source.statement, secrets);
+  const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
+  return {
+    ...row,
     jwe: seal(Buffer.from(serializeEnvelope(envelope)), {
-      protectedHeader: sealedHeader(receiptId, run.id),
+      protectedHeader: sealedHeader(row.id, row.runId),
       recipients: keys.recipients,
       randomBytes,
     }),
@@ -115,6 +140,11 @@ export function verifyReceipt(
   if (signer === undefined) throw new AxError('INTERNAL', 'a threshold of one was met by no key');
   if (statement._type !== STATEMENT_TYPE || !isObject(statement.predicate)) {
     throw tampered(receipt.id, 'it is not an in-toto Statement v1');
+  }
+  // What was imported must not pass for something that ax has run, nor the other way round.
+  const expected = receipt.outcome === 'imported' ? LEGACY_PREDICATE_TYPE : RECEIPT_PREDICATE_TYPE;
+  if (statement.predicateType !== expected) {
+    throw tampered(receipt.id, `expected a statement of type ${expected}, found another`);
   }
   const { predicate } = statement;
   const claimed: Record<string, JsonValue> = {

@@ -1,4 +1,5 @@
 import type { DependencyFinding } from '../manifest/dependencies.ts';
+import type { RUNTIME_METADATA } from '../manifest/schema.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { StoredEvent } from '../store/events.ts';
@@ -12,6 +13,8 @@ import type { Artifact } from './products.ts';
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 export const RECEIPT_PREDICATE_TYPE = 'urn:ax:receipt:v1';
+/** What was imported from an older store: this host vouches for the import, not for what it says. */
+export const LEGACY_PREDICATE_TYPE = 'urn:ax:legacy-receipt:v1';
 export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 
 /** Everything a receipt tells. What did not happen is null. */
@@ -78,7 +81,7 @@ export function buildStatement(facts: ReceiptFacts): { [name: string]: JsonValue
     exitCode: facts.exitCode,
     error: facts.error,
     manifest: manifestOf(facts),
-    command: commandOf(facts.plan),
+    command: commandOf(facts),
     dependencies: dependenciesOf(facts),
     materials: facts.materials,
     transitions: facts.events.map((event) => ({
@@ -122,7 +125,7 @@ function manifestOf({ verified, run }: ReceiptFacts) {
 }
 
 /** Names of variables, never values: what a task was given is evidence, what it said is not ours to keep. */
-function commandOf(plan: Plan | null) {
+function commandOf({ plan, run }: ReceiptFacts) {
   if (plan === null) return null;
   return {
     argv: plan.argv,
@@ -130,7 +133,18 @@ function commandOf(plan: Plan | null) {
     environment: [...Object.keys(plan.env), RUN_MARK].sort(),
     secrets: plan.secrets.map((secret) => secret.name),
     timeoutMs: plan.timeoutMs,
-    metadata: plan.task.metadata ?? {},
+    metadata: { ...plan.task.metadata, ...runtimeMetadata(run) },
+  };
+}
+
+/** What ax knows of the attempt, beside what was signed: no manifest can say these. */
+function runtimeMetadata(run: Run): Record<(typeof RUNTIME_METADATA)[number], string | number> {
+  return {
+    taskId: run.task,
+    manifestVersion: run.manifestVersion,
+    attempt: run.attempt,
+    retryCount: run.attempt - 1,
+    requestedBy: run.actor.name,
   };
 }
 

@@ -2,6 +2,9 @@ import type { JsonValue } from '../security/json.ts';
 import { isRecordWhole } from './audit.ts';
 import type { Database } from './database.ts';
 
+/** The types of records that name a receipt as it is stored; as in the index that finds them. */
+export const RECEIPT_RECORDS = "('run.attempt', 'run.finished', 'receipt.import')";
+
 /** Where a receipt says that it stands in the audit log. */
 export interface AuditPosition {
   readonly receiptId: string;
@@ -13,7 +16,7 @@ export interface AuditPosition {
 
 /**
  * Whether a receipt stands in the audit log where it says: the record that it names is there and has the content of
- * its hash, and a later record of the end of an attempt of its run names the receipt. That the records between hold
+ * its hash, and a later record of the end of an attempt of its run, or of its import, names the receipt. That the records between hold
  * together is for `verifyAudit` to say.
  *
  * @returns what is wrong; null when nothing is
@@ -24,9 +27,7 @@ export function auditPositionProblem(database: Database, position: AuditPosition
     return `the audit log has no record ${seq} with the hash that the receipt covers`;
   }
   const ends = database
-    .prepare(
-      "SELECT data FROM audit WHERE run_id = ? AND type IN ('run.attempt', 'run.finished') AND seq > ?",
-    )
+    .prepare(`SELECT data FROM audit WHERE run_id = ? AND type IN ${RECEIPT_RECORDS} AND seq > ?`)
     .all(runId, seq);
   if (ends.some(({ data }) => receiptIdOf(data) === receiptId)) return null;
   return 'no record of the audit log names the receipt as that of an attempt of its run';

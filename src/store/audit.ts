@@ -25,6 +25,7 @@ export type AuditType =
   | 'key.change'
   | 'trust.change'
   | 'receipt.read'
+  | 'receipt.import'
   | 'alert';
 
 export interface AuditEntry {

@@ -144,6 +144,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX receipts_actor_uid ON receipts (actor_uid, id);
   CREATE INDEX receipts_actor_name ON receipts (actor_name, id);
   -- The records that name receipts, by which a receipt is found in the log.
-  CREATE INDEX audit_ends ON audit (run_id) WHERE type IN ('run.attempt', 'run.finished');
+  CREATE INDEX audit_ends ON audit (run_id) WHERE type IN ('run.attempt', 'run.finished', 'receipt.import');
   `,
 ];

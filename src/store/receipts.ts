@@ -91,6 +91,11 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
   });
 }
 
+/** True when a receipt with exactly this id is stored. */
+export function hasReceipt(database: Database, id: string): boolean {
+  return database.prepare('SELECT 1 FROM receipts WHERE id = ?').get(id) !== undefined;
+}
+
 export interface ListedReceipt extends ReceiptRow {
   /** The key ids that can open it. */
   readonly recipients: readonly string[];

@@ -12,7 +12,9 @@ export type OutcomeName =
   | 'canceled'
   | 'refused'
   | 'deferred'
-  | 'skipped';
+  | 'skipped'
+  /** Of a receipt that an older store left; nothing was run by ax. */
+  | 'imported';
 
 /** How often, and how, a run lets itself be canceled; from the signed policy. Milliseconds. */
 export interface CancelPolicy {
@@ -220,10 +222,13 @@ export function takeOverRun(database: Database, run: Run, supervisor: Supervisor
   return changes === 1;
 }
 
-/** The newest runs first. */
+/** The newest runs first, those of ax alone. */
 export function listRuns(database: Database, limit: number): Run[] {
   return database.read(() =>
-    database.prepare('SELECT * FROM runs ORDER BY id DESC LIMIT ?').all(limit).map(toRun),
+    database
+      .prepare("SELECT * FROM runs WHERE outcome IS NOT 'imported' ORDER BY id DESC LIMIT ?")
+      .all(limit)
+      .map(toRun),
   );
 }
 

@@ -21,6 +21,7 @@ export const outcome = z.enum([
   'refused',
   'deferred',
   'skipped',
+  'imported',
 ]);
 const state = z.enum([
   'BOOTSTRAPPING',
@@ -176,6 +177,28 @@ export const policyExplainShape = z.strictObject({
     }),
   ),
   snapshot: z.record(z.string(), z.json()),
+});
+
+export const receiptsExport = z.strictObject({
+  schema: z.literal('ax.receipts.export/1'),
+  format: z.enum(['dsse', 'in-toto', 'slsa', 'jwe', 'age', 'ndjson', 'html']),
+  file: text,
+  bytes: count,
+  receipts: count,
+  passedOver: count,
+});
+
+export const receiptsImport = z.strictObject({
+  schema: z.literal('ax.receipts.import/1'),
+  ok: z.boolean(),
+  imported: z.array(z.strictObject({ file: text, id: ulid, added: z.boolean() })),
+  unread: z.array(
+    z.strictObject({
+      file: text,
+      problem: z.enum(['not-a-receipt', 'malformed', 'not-opened', 'renamed', 'not-a-file', 'too-large']),
+      detail: text,
+    }),
+  ),
 });
 
 export const receiptsList = z.strictObject({

@@ -9,6 +9,11 @@ const root = fileURLToPath(new URL('../../../shared/vectors/', import.meta.url))
 
 export const haveVectors = existsSync(root);
 
+/** Where a file or folder of it is. */
+export function vectorPath(name: string): string {
+  return root + name;
+}
+
 export function vectorText(name: string): string {
   return readFileSync(root + name, 'utf8');
 }
