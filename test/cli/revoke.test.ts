@@ -150,7 +150,7 @@ test('a receipt key: seals nothing new, opens what it sealed, and a rotation mov
   await rig.ax('run', 'hello', '--quiet');
   const [id = ''] = await receipts(rig);
   const kid = await keyOf(rig, 'receipt');
-  await revoke(rig, kid);
+  expect(await revoke(rig, kid)).toMatchObject({ exitCode: 0 });
   expect((await rig.ax('receipts', 'decrypt', id)).exitCode).toBe(0);
   rig.write('ran', 'before');
   const refused = await rig.ax('run', 'hello');
