@@ -49,10 +49,14 @@ const CARD: PersonalRule = {
   length: (match) => (isCard(match) ? match.length : 0),
 };
 
+/** Numbers of advertisements and of documentation, which were never anybody's or no longer are. */
+const PUBLISHED_SSN = new Set(['078051120', '219099999', '123456789']);
+
 const SSN: PersonalRule = {
   marker: '[ssn]',
   pattern: /(?<![\w.+-])(?!000|666|9)\d{3}([- .]?)(?!00)\d{2}([- .]?)(?!0000)\d{4}(?![\w]|[-.]\d)/g,
   length: (match, { before, alone }) => {
+    if (PUBLISHED_SSN.has(match.replaceAll(/[- .]/g, ''))) return 0;
     const [first, second] = match.match(/[- .]/g) ?? [];
     if (first !== undefined && first === second) return match.length;
     return /^\d{9}$/.test(match) && (alone || /\bssn\b|social security/i.test(before)) ? match.length : 0;

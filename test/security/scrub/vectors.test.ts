@@ -73,12 +73,12 @@ describe.skipIf(!haveVectors)('third-party samples', () => {
     expect(share, wrong.join('\n')).toBeGreaterThanOrEqual(0.99);
   });
 
-  test('of what looks like personal data and is none, 99 % are as they were', () => {
+  test('of what looks like personal data and is none, 99.5 % are as they were', () => {
     const { share, wrong } = judge(
       ALL,
       personal.filter((row) => !secret(row) && row.strictClean === true),
     );
-    expect(share, wrong.join('\n')).toBeGreaterThanOrEqual(0.99);
+    expect(share, wrong.join('\n')).toBeGreaterThanOrEqual(0.995);
   });
 
   test('no cut changes what comes out', { timeout: 300_000 }, () => {
