@@ -8,7 +8,7 @@ import { decide, type Verdict } from '../runtime/guards/verdict.ts';
 import type { GuardAnswer } from '../runtime/isolate/replies.ts';
 import { hydrateOne } from '../runtime/plan.ts';
 import { canonicalJson } from '../security/canonical.ts';
-import { maskText } from '../security/mask.ts';
+import { createTextScrubber } from '../security/scrub/text.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import type { Request } from './run-request.ts';
@@ -69,13 +69,12 @@ export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskA
     const value = context.env[name];
     return value === undefined || value === '' ? [] : [{ name, value }];
   });
+  const scrub = createTextScrubber({ secrets, credentials: true, personal: false });
   const shown = answers.map(({ verdict, ...rest }) => ({
     ...rest,
-    verdict: { ...verdict, reason: maskText(secrets, verdict.reason) },
+    verdict: { ...verdict, reason: scrub(verdict.reason) },
   }));
-  const env = Object.fromEntries(
-    Object.entries(snapshot.env).map(([name, value]) => [name, maskText(secrets, value)]),
-  );
+  const env = Object.fromEntries(Object.entries(snapshot.env).map(([name, value]) => [name, scrub(value)]));
   const verdict = decide(shown.map((answer) => answer.verdict));
   return { guards, answers: shown, verdict, snapshot: { ...snapshot, env } };
 }

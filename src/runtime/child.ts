@@ -1,10 +1,10 @@
-import { createMasker } from '../security/mask.ts';
+import { createGuardedScrubber } from '../security/scrub/guarded.ts';
 import { type Captured, createCapture } from './capture.ts';
 import type { ReadyCommand } from './command.ts';
 import { type Exit, execute, type OnOutput, type OutputStream } from './executor.ts';
 import type { Plan } from './plan.ts';
 
-/** How a command of a task ended, and what it said: bounded, secrets masked. */
+/** How a command of a task ended, and what it said: bounded, and scrubbed of secrets and personal data. */
 export interface ChildEnd {
   readonly exit: Exit;
   readonly output: { readonly stdout: Captured; readonly stderr: Captured };
@@ -21,7 +21,7 @@ export interface Child {
 export interface ChildOptions {
   readonly runId: string;
   readonly plan: Plan;
-  /** Gets output as it comes, with secrets masked. */
+  /** Gets output as it comes, without declared secrets and recognised credentials. */
   readonly onOutput: OnOutput;
   /** Called once when the task's time is up, before the child is stopped. */
   readonly onTimeout: () => void;
@@ -30,20 +30,25 @@ export interface ChildOptions {
 /** What a receipt keeps of each stream: enough of both ends to see what happened. */
 const CAPTURE = { head: 64 * 1024, tail: 64 * 1024 };
 
-/** Starts a command under a deadline. Output is masked before anything else sees it, the capture included. */
+/**
+ * Starts a command under a deadline. Output is scrubbed before anything else sees it: of secrets for who is watching, who
+ * still needs the address of a server; of personal data too for what is kept.
+ */
 export function startChild(command: ReadyCommand, { runId, plan, onOutput, onTimeout }: ChildOptions): Child {
   const sink = (stream: OutputStream) => {
-    const masker = createMasker(plan.secrets);
+    const live = createGuardedScrubber({ secrets: plan.secrets, credentials: true, personal: false });
+    const kept = createGuardedScrubber({ secrets: [], credentials: false, personal: true });
     const capture = createCapture(CAPTURE);
     const pass = (chunk: Buffer): Promise<void> | undefined => {
       if (chunk.length === 0) return undefined;
-      capture.write(chunk);
+      capture.write(kept.push(chunk));
       return onOutput(stream, chunk);
     };
     return {
-      push: (chunk: Buffer) => pass(masker.push(chunk)),
+      push: (chunk: Buffer) => pass(live.push(chunk)),
       end: () => {
-        void pass(masker.end());
+        void pass(live.end());
+        capture.write(kept.end());
         return capture.result();
       },
     };

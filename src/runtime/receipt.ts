@@ -8,9 +8,11 @@ import type { Identity, Recipient } from '../security/encryption-keys.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { open, seal } from '../security/jwe.ts';
-import { maskText, type Secret } from '../security/mask.ts';
+import type { Secret } from '../security/mask.ts';
+import { createValueScrubber, withhold } from '../security/scrub/value.ts';
 import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
 import type { ReceiptRow, StoredReceipt } from '../store/receipts.ts';
+import { isOwnField } from './own-fields.ts';
 import {
   buildStatement,
   IN_TOTO_PAYLOAD_TYPE,
@@ -27,8 +29,9 @@ export interface EvidenceKeys {
 }
 
 /**
- * Makes a receipt, in this order and no other: mask, sign, encrypt. What is not masked is never signed, and
- * what is not encrypted never leaves this function.
+ * Makes a receipt, in this order and no other: scrub, sign, encrypt. What is not scrubbed is never signed, and
+ * what is not encrypted never leaves this function. When scrubbing fails, the receipt still says how the attempt ended,
+ * and withholds every text that is not an id, a digest or a name of ax's own.
  */
 export function makeReceipt(
   facts: ReceiptFacts,
@@ -62,7 +65,7 @@ export function sealStatement(
   randomBytes: (count: number) => Uint8Array,
 ): StoredReceipt {
   const { row, secrets } = source;
-  const statement = maskDeep(source.statement, secrets);
+  const statement = scrubbed(source.statement, secrets);
   const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
   return {
     ...row,
@@ -79,14 +82,12 @@ function sealedHeader(receiptId: string, runId: string): { [name: string]: JsonV
   return { typ: 'ax-receipt+jwe', receiptId, runId, version: 1 };
 }
 
-/** Keys and values, at any depth. */
-function maskDeep(value: JsonValue, secrets: readonly Secret[]): JsonValue {
-  if (typeof value === 'string') return maskText(secrets, value).toWellFormed();
-  if (Array.isArray(value)) return value.map((item) => maskDeep(item, secrets));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [maskText(secrets, name), maskDeep(item, secrets)]),
-  );
+function scrubbed(statement: JsonValue, secrets: readonly Secret[]): JsonValue {
+  try {
+    return createValueScrubber({ secrets, credentials: true, personal: true, keeps: isOwnField })(statement);
+  } catch {
+    return withhold(statement, isOwnField);
+  }
 }
 
 declare const opened: unique symbol;

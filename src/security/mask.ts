@@ -1,5 +1,5 @@
 /**
- * Masking of declared secret values in output of any size, as it streams by.
+ * Masking of declared secret values in output of any size, as it streams by, in every form of `formsOf`.
  *
  * Guaranteed, with "pattern" for what a secret is looked for as (see `patternsOf`):
  * - Every byte covered by any occurrence of any pattern is replaced, overlapping occurrences included. Each maximal
@@ -7,10 +7,11 @@
  *   those that begin there; of two secrets with one value, the one declared first).
  * - What comes out does not depend on how the input was cut into chunks.
  * - What is held back between chunks is exactly the longest suffix that is a proper prefix of a pattern, so it is
- *   always shorter than the longest secret.
+ *   always shorter than the longest form of a secret.
  * - Time is linear in the input and memory in the secrets, whatever either contains: one Aho-Corasick automaton
  *   stands for all patterns, so a value like `aaaa…` in output like it costs no more than any other.
  */
+import { formsOf } from './scrub/forms.ts';
 
 export interface Secret {
   /** Shown in place of the value. */
@@ -42,10 +43,10 @@ interface Run {
 const MIN_LINE_BYTES = 8;
 
 export function createMasker(secrets: readonly Secret[]): Masker {
-  const patterns = patternsOf(secrets);
-  if (patterns.length === 0) return { push: asBuffer, end: () => Buffer.alloc(0) };
+  const automaton = automatonOf(secrets);
+  if (automaton === undefined) return { push: asBuffer, end: () => Buffer.alloc(0) };
 
-  const { step, matchAt, heldAt } = buildAutomaton(patterns);
+  const { step, matchAt, heldAt } = automaton;
   let state = 0;
   // The stream up to `settled` has been shown or masked; `held` is what follows it.
   let settled = 0;
@@ -109,25 +110,30 @@ export function createMasker(secrets: readonly Secret[]): Masker {
   };
 }
 
-/** The same for a whole string. One that contains no secret comes back as it is. */
-export function maskText(secrets: readonly Secret[], text: string): string {
-  // UTF-8 has no lone surrogates: they are compared as what they are encoded as.
-  const encoded = text.toWellFormed();
-  if (!patternsOf(secrets).some(({ bytes }) => encoded.includes(bytes.toString()))) return text;
-  const masker = createMasker(secrets);
-  return Buffer.concat([masker.push(Buffer.from(text)), masker.end()]).toString();
+/** What the secrets of one run are looked for with, made once: both streams, the receipt and the guards ask for it. */
+const automatons = new WeakMap<readonly Secret[], ReturnType<typeof buildAutomaton>>();
+
+function automatonOf(secrets: readonly Secret[]): ReturnType<typeof buildAutomaton> | undefined {
+  const known = automatons.get(secrets);
+  if (known !== undefined) return known;
+  const patterns = patternsOf(secrets);
+  if (patterns.length === 0) return undefined;
+  const automaton = buildAutomaton(patterns);
+  automatons.set(secrets, automaton);
+  return automaton;
 }
 
-/** The value, the value without the white space around it, and each of its lines that is long enough to tell. */
+/** The value, the value without the white space around it, and each of its lines that is long enough to tell; each as `formsOf` writes it. */
 function patternsOf(secrets: readonly Secret[]): Pattern[] {
   const found = new Map<string, Pattern>();
   for (const { name, value } of secrets) {
     const lines = value.split(/[\r\n]+/).map((line) => line.trim());
     const long = lines.length > 1 ? lines.filter((line) => Buffer.byteLength(line) >= MIN_LINE_BYTES) : [];
     for (const text of [value, value.trim(), ...long]) {
-      const bytes = Buffer.from(text);
-      const key = bytes.toString('latin1');
-      if (bytes.length > 0 && !found.has(key)) found.set(key, { name, bytes });
+      for (const bytes of text === '' ? [] : formsOf(text)) {
+        const key = bytes.toString('latin1');
+        if (!found.has(key)) found.set(key, { name, bytes });
+      }
     }
   }
   return [...found.values()];
@@ -194,11 +200,23 @@ function buildAutomaton(patterns: readonly Pattern[]) {
   }
 
   return {
-    step,
+    step: denseStep(step, queue.length) ?? step,
     matchAt: (state: number): Pattern | undefined =>
       match[state] === -1 ? undefined : patterns[match[state] as number],
     heldAt: (state: number): number => held[state] as number,
   };
+}
+
+/** Steps in a table take a third of the time, as long as the table stays small. */
+const MAX_TABLE = 2 ** 21;
+
+function denseStep(step: (state: number, byte: number) => number, states: number): typeof step | undefined {
+  if (states * 256 > MAX_TABLE) return undefined;
+  const table = links(states * 256);
+  for (let state = 0; state < states; state++) {
+    for (let byte = 0; byte < 256; byte++) table[state * 256 + byte] = step(state, byte);
+  }
+  return (state, byte) => table[state * 256 + byte] as number;
 }
 
 function links(size: number): Int32Array {

@@ -111,7 +111,9 @@ describe('ax receipts verify', () => {
   it('of all receipts tells a row that was changed, and the others are verified nevertheless', async () => {
     const rig = await ranThree();
     const people = await rig.ax('receipts', 'verify', '--all');
-    expect(people.stdout).toMatch(/^ok {2}3 receipt\(s\): 3 valid, 0 tampered, 0 revoked, 0 untrusted, 0 unreadable$/m);
+    expect(people.stdout).toMatch(
+      /^ok {2}3 receipt\(s\): 3 valid, 0 tampered, 0 revoked, 0 untrusted, 0 unreadable$/m,
+    );
     meddle(rig, "UPDATE receipts SET outcome = 'completed' WHERE task = 'b'");
     const found = await verifyAll(rig, 76);
     expect(found).toMatchObject({

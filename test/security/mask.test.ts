@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createMasker, maskText, type Secret } from '../../src/security/mask.ts';
+import { createMasker, type Secret } from '../../src/security/mask.ts';
+import { createTextScrubber } from '../../src/security/scrub/text.ts';
 
 /** Masks `input` cut at the given offsets, and checks after each chunk that no more is held back than allowed. */
 function maskInPieces(secrets: readonly Secret[], input: Buffer, cuts: readonly number[]): string {
@@ -44,10 +45,11 @@ function maskByDefinition(secrets: readonly Secret[], input: Buffer, until = inp
 }
 
 const masked = (secrets: Record<string, string>, text: string): string =>
-  maskText(
-    Object.entries(secrets).map(([name, value]) => ({ name, value })),
-    text,
-  );
+  createTextScrubber({
+    secrets: Object.entries(secrets).map(([name, value]) => ({ name, value })),
+    credentials: false,
+    personal: false,
+  })(text);
 
 describe('what is masked', () => {
   test.each<[string, Record<string, string>, string, string]>([

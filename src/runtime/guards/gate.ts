@@ -4,7 +4,7 @@ import { type Guard, guardName, isBuiltin } from '../../manifest/guards/guard.ts
 import { sha256Canonical } from '../../security/canonical.ts';
 import { sha256Hex } from '../../security/digest.ts';
 import type { JsonValue } from '../../security/json.ts';
-import { maskText } from '../../security/mask.ts';
+import { createTextScrubber } from '../../security/scrub/text.ts';
 import { countTowardsAlert } from '../../store/alerts.ts';
 import { appendAudit } from '../../store/audit.ts';
 import type { Database } from '../../store/database.ts';
@@ -90,10 +90,11 @@ export function signAnswers(
   sessionKey: Uint8Array,
 ): GuardRecord[] {
   const bindingOf = bindingsTo(snapshot, snapshotText);
+  const scrub = createTextScrubber({ secrets: plan.secrets, credentials: true, personal: true });
   return guards.map((guard, index) => {
     const { verdict, finding } = answers[index] ?? NO_ANSWER;
-    // A team's script may repeat what it saw; what was declared a secret is not kept in clear.
-    const reason = boundReason(maskText(plan.secrets, verdict.reason));
+    // A team's script may repeat what it saw, and audit records are in clear.
+    const reason = boundReason(scrub(verdict.reason));
     const signed = signVerdict({ ...bindingOf(guard), verdict: { ...verdict, reason } }, sessionKey);
     return { ...signed, guard: guardName(guard), ...(finding === undefined ? {} : { finding }) };
   });

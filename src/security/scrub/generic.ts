@@ -1,0 +1,99 @@
+/**
+ * What is assigned to a name that says it is secret, of whatever service: told from an identifier, a path or a digest
+ * by its name, its entropy and its looks.
+ */
+import { table } from './assignment.ts';
+import { entropyOf } from './entropy.ts';
+import { isPublished } from './published.ts';
+
+/** Parts of names that say so, lower case. */
+export const TELLING = [
+  ...['access', 'api', 'auth', 'credential', 'creds', 'key', 'passwd', 'password', 'passphrase', 'secret'],
+  ...['token', 'pwd'],
+];
+
+/** Names that have such a part, and whose values are no secret. */
+const NOT_SECRET = new RegExp(
+  [
+    'access(?:ibility|or)|access[ _.-]?id|random[ _.-]?access|api[ _.-]?(?:id|name|version)|rapid|capital',
+    'api[a-z0-9-]*:jar:|author|exchange-organization-auth|authentication-results|credentials?[ _.-]?id',
+    'withcredentials|(?:bucket|foreign|hot|idx|natural|primary|pub(?:lic)?|schema|sequence|cache|sort|partition)[ _.-]?key',
+    'turkey|key[ _.-]?(?:alias|board|code|frame|id|length|mesh|name|pair|press(?:ed)?|ring|selector|signature|size|stone)',
+    'key[ _.-]?(?:store|tab|word|up|down|left|right|vault|hash|fingerprint|chars|str\\b)|issuerkeyhash|monkey|keying|hockey',
+    'secret[ _.-]?(?:length|name|size|version|id\\b)|usersecretsid|csrf[ _.-]?token|jsonwebtoken|pubkey',
+    '(?:api|credentials|token)[ _.-]?(?:endpoint|ur[il]|type|count)|public[ _.-]?token|(?:key|token|secret)[ _.-]?(?:file|path|ref)|keystr',
+  ].join('|'),
+  'i',
+);
+
+/** By themselves such names are as often those of digests and ids. */
+const WEAK = /^(?:key|access|api|auth)$/;
+const STRONG =
+  /token|secret|passw|passphrase|pwd|cred|(?:api|access|auth|private|account|master|encryption|signing|license)[_.-]?key/i;
+const DIGEST_OR_ID = /^(?:[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+const MAX_NAME = 50;
+const MAX_VALUE = 150;
+const NAME = table('_.-', true);
+/** What a value is made of. */
+export const VALUE = table('_.=+/-', true);
+/** What ends a value: a quote, white space, and the signs that separate it from the next. */
+const TERMINATORS = table('`\'" \t\r\n;&,<\\', false);
+const MIN_ENTROPY = 3.5;
+
+/**
+ * @param at where the telling part of the name begins and ends, and the value begins and ends.
+ * @returns whether the value is to be removed.
+ */
+export function isSecretValue(
+  bytes: Uint8Array,
+  text: string,
+  at: { readonly name: number; readonly nameEnd: number; readonly value: number; readonly end: number },
+): boolean {
+  const { end } = at;
+  const length = end - at.value;
+  if (length < 8 || length > MAX_VALUE) return false;
+  if (end < bytes.length && TERMINATORS[bytes[end] as number] !== 1) return false;
+  const value = text.slice(at.value, end);
+  if (!/[0-9]/.test(value) && !/[a-z][A-Z]/.test(value)) return false;
+  const name = text.slice(nameStart(bytes, at.name), at.value);
+  if (NOT_SECRET.test(name) || isPublished(value)) return false;
+  const word = text.slice(at.name, at.nameEnd).toLowerCase();
+  // `rapId` and `tApir` are parts of other words.
+  if (word === 'api' && !/^(?:api|Api|API)/.test(text.slice(at.name, at.nameEnd))) return false;
+  if (WEAK.test(word) && !STRONG.test(name) && DIGEST_OR_ID.test(value)) return false;
+  if (/passw|pwd|passphrase/i.test(name) && isPassword(value)) return true;
+  if (length < 10 || entropyOf(value) < MIN_ENTROPY || readsAsName(value)) return false;
+  return true;
+}
+
+/** The name's first letter, and the word before it: a `public key` is none that is secret. */
+function nameStart(bytes: Uint8Array, at: number): number {
+  let start = at;
+  let spaces = 0;
+  while (start > 0 && at - start < MAX_NAME) {
+    const before = bytes[start - 1] as number;
+    if (NAME[before] !== 1 && (before !== 0x20 || ++spaces > 1)) break;
+    start--;
+  }
+  return start;
+}
+
+/** A password need not be random; one in a file of settings is not a word, a variable or a call either. */
+function isPassword(value: string): boolean {
+  return /[a-z]/i.test(value) && /[0-9]/.test(value) && !/[/]/.test(value) && !/^[a-z]+[0-9]?$/i.test(value);
+}
+
+/**
+ * Words with numbers between separators, as in `nexus-gpt4-api`, `web21.example.com`, `DOC_Vector_5_32`, `a/b/c2`; and
+ * versions and dates. What is random changes between letters and digits, and between cases, more often.
+ */
+function readsAsName(value: string): boolean {
+  const parts = value.split(/[_.=+/-]+/).filter((part) => part !== '');
+  return parts.every((part) => {
+    if (/^(?:\d{1,10}|[A-Za-z]{1,3}|[A-Za-z]{1,24}\d{1,3}|\d{1,3}[A-Za-z]{1,24})$/.test(part)) return true;
+    // Words, each a capital letter at most before small ones, with a number here and there.
+    const words = part.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+/g) ?? [];
+    return part.length / words.length >= 3.2;
+  });
+}
