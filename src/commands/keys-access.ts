@@ -3,6 +3,7 @@ import { askSecret } from '../output/prompt.ts';
 import type { EvidenceKeys } from '../runtime/receipt.ts';
 import { generateReceiptKey, generateX25519 } from '../security/encryption-keys.ts';
 import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
+import { withTypableKid } from '../security/jwk.ts';
 import {
   generateEd25519,
   generateHmacKey,
@@ -79,7 +80,8 @@ export function createKey(
   request: { role: KeyRole; algorithm?: SigningAlgorithm; change: 'generate' | 'rotate' },
 ): KeyEntry {
   const { role, algorithm, change } = request;
-  return keepKey(session, database, { role, change, jwk: newJwk(session, role, algorithm) });
+  const jwk = withTypableKid(() => newJwk(session, role, algorithm));
+  return keepKey(session, database, { role, change, jwk });
 }
 
 function newJwk({ context: { randomBytes } }: Session, role: KeyRole, algorithm?: SigningAlgorithm) {

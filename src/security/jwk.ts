@@ -141,3 +141,14 @@ export function malformed(where: string, problem: string): AxError {
     hint: 'export the key again where it was made, or make a new one with: ax keys generate',
   });
 }
+
+/**
+ * Makes keys until one has a kid that can be typed: on a command line, one that begins with a dash (one in 64 does)
+ * would be taken for an option.
+ */
+export function withTypableKid<T extends { readonly kid: string }>(make: () => T): T {
+  for (;;) {
+    const made = make();
+    if (!made.kid.startsWith('-')) return made;
+  }
+}

@@ -215,7 +215,11 @@ describe('ax receipts import --legacy', () => {
 describe.skipIf(!haveVectors)('receipts that the older orchestrator itself wrote', () => {
   const keys = haveVectors ? vectorJson<Record<string, { value: string }>>('legacy-receipts/keys.json') : {};
 
-  it.each(Object.keys(keys))('are imported as they were: %s', async (name) => {
+  /** What the older store's own scrubber had left. */
+  const rescrubbed = (plaintext: string) =>
+    plaintext.replaceAll('(415) 555-0132', '[phone]').replaceAll('bob@example.org', '[email]');
+
+  it.each(Object.keys(keys))('are imported as they were, but for personal data: %s', async (name) => {
     const { rig } = await setUp();
     const value = keys[name]?.value;
     const { exitCode, imported } = await importOf(
@@ -233,7 +237,7 @@ describe.skipIf(!haveVectors)('receipts that the older orchestrator itself wrote
       predicate.original,
     ]);
     expect(Object.fromEntries(found)).toEqual(
-      Object.fromEntries(rows.map(({ file, plaintext }) => [file, JSON.parse(plaintext)])),
+      Object.fromEntries(rows.map(({ file, plaintext }) => [file, JSON.parse(rescrubbed(plaintext))])),
     );
   });
 

@@ -10,7 +10,7 @@ import {
   parseX25519Recipient,
   receiptKeyFromBytes,
 } from '../../src/security/encryption-keys.ts';
-import { publicJwk, thumbprint } from '../../src/security/jwk.ts';
+import { publicJwk, thumbprint, withTypableKid } from '../../src/security/jwk.ts';
 import {
   generateEd25519,
   generateHmacKey,
@@ -272,3 +272,18 @@ function edSigningKey() {
   if (key.algorithm !== 'Ed25519') throw new Error('expected the Ed25519 key');
   return key;
 }
+
+it('of keys that are made here none has a kid that a command line would take for an option', () => {
+  const randomBytes = seededRandom('typable');
+  const kids: string[] = [];
+  const made = Array.from({ length: 300 }, () =>
+    withTypableKid(() => {
+      const jwk = generateReceiptKey(randomBytes);
+      kids.push(jwk.kid);
+      return jwk;
+    }),
+  );
+  // What the test is about has come up, and been passed over.
+  expect(kids.some((kid) => kid.startsWith('-'))).toBe(true);
+  expect(made.filter(({ kid }) => kid.startsWith('-'))).toEqual([]);
+});
