@@ -152,7 +152,7 @@ function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): T
     for (const id of ids) {
       try {
         const receipt = loadReceipt(database, id);
-        // Pruned meanwhile.
+        // Gone meanwhile.
         if (receipt === null) continue;
         const { statement } = verifyStored(database, receipt, keys);
         tally.verdicts.valid++;
