@@ -4,6 +4,7 @@ import { type Guard, guardName, isBuiltin } from '../../manifest/guards/guard.ts
 import { sha256Canonical } from '../../security/canonical.ts';
 import { sha256Hex } from '../../security/digest.ts';
 import type { JsonValue } from '../../security/json.ts';
+import type { Secret } from '../../security/mask.ts';
 import { createTextScrubber } from '../../security/scrub/text.ts';
 import { countTowardsAlert } from '../../store/alerts.ts';
 import { appendAudit } from '../../store/audit.ts';
@@ -90,14 +91,31 @@ export function signAnswers(
   sessionKey: Uint8Array,
 ): GuardRecord[] {
   const bindingOf = bindingsTo(snapshot, snapshotText);
-  const scrub = createTextScrubber({ secrets: plan.secrets, credentials: true, personal: true });
+  const scrub = scrubbersFor(plan.secrets);
   return guards.map((guard, index) => {
     const { verdict, finding } = answers[index] ?? NO_ANSWER;
-    // A team's script may repeat what it saw, and audit records are in clear.
-    const reason = boundReason(scrub(verdict.reason));
+    const reason = boundReason(scrub(guard)(verdict.reason));
     const signed = signVerdict({ ...bindingOf(guard), verdict: { ...verdict, reason } }, sessionKey);
     return { ...signed, guard: guardName(guard), ...(finding === undefined ? {} : { finding }) };
   });
+}
+
+/**
+ * What is taken out of reasons, for audit records are in clear. A team's script may repeat what it saw, so all that is
+ * recognised; our own guards quote nothing that could be more than a declared secret. The rules for the rest take 10 ms
+ * to build, so they wait for a guard that needs them.
+ */
+function scrubbersFor(secrets: readonly Secret[]): (guard: Guard) => (reason: string) => string {
+  const own =
+    secrets.length === 0
+      ? (reason: string) => reason
+      : createTextScrubber({ secrets, credentials: false, personal: false });
+  let team: typeof own | undefined;
+  return (guard) => {
+    if (!('script' in guard || 'cel' in guard)) return own;
+    team ??= createTextScrubber({ secrets, credentials: true, personal: true });
+    return team;
+  };
 }
 
 /** What a verdict is bound to, beside what it says. */
