@@ -3,7 +3,7 @@
  * reads and writes files. The source is man(7), which mandoc and groff both read.
  */
 import type { Argument, Command, Option } from 'commander';
-import { commandExamples } from '../src/program.ts';
+import { commandExamples } from '../src/program/tree.ts';
 
 export interface ManPage {
   /** Such as `ax-receipts-list.1`. */

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 import { commandPath, leafCommands, manPages } from '../scripts/man-pages.ts';
 import { createContext } from '../src/context.ts';
-import { buildProgram, commandExamples } from '../src/program.ts';
+import { commandExamples } from '../src/program/tree.ts';
+import { buildProgram } from '../src/program.ts';
 import { VERSION } from '../src/version.ts';
 import { shellWords } from './support/shell-words.ts';
 

@@ -13,12 +13,12 @@ import {
 } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
+import type { KeyRole } from '../store/key-file.ts';
 import {
   activeKey,
   activeRecipients,
   addKey,
   type KeyEntry,
-  type KeyRole,
   type Keyring,
   loadKeyring,
   provePassphrase,

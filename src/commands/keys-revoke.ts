@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { appendAudit } from '../store/audit.ts';
-import type { KeyRole } from '../store/keyring.ts';
+import type { KeyRole } from '../store/key-file.ts';
 import { isReason, revokeKey } from '../store/revocations.ts';
 import { readKeyring, readRevocations } from './keys-access.ts';
 import { requireYes } from './require-yes.ts';

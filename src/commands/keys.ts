@@ -6,7 +6,8 @@ import { table } from '../output/table.ts';
 import { parseReceiptKey } from '../security/encryption-keys.ts';
 import type { JsonValue } from '../security/json.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
-import { activeKey, type KeyEntry, type KeyRole, type Keyring, newestKey } from '../store/keyring.ts';
+import type { KeyRole } from '../store/key-file.ts';
+import { activeKey, type KeyEntry, type Keyring, newestKey } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import {

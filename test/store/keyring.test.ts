@@ -15,7 +15,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generateReceiptKey, generateX25519 } from '../../src/security/encryption-keys.ts';
 import { generateEd25519, generateHmacKey } from '../../src/security/signing-keys.ts';
-import { activeKey, addKey, type KeyRole, loadKeyring, requireKey } from '../../src/store/keyring.ts';
+import type { KeyRole } from '../../src/store/key-file.ts';
+import { activeKey, addKey, loadKeyring, requireKey } from '../../src/store/keyring.ts';
 import { codeOf } from '../support/code-of.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 

@@ -1,4 +1,5 @@
-import type { KeyRole, Keyring } from '../../store/keyring.ts';
+import type { KeyRole } from '../../store/key-file.ts';
+import type { Keyring } from '../../store/keyring.ts';
 import type { SnapshotKey } from './snapshot.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { evaluateKeyAge } from '../../../src/runtime/guards/key-age.ts';
 import { keysOf } from '../../../src/runtime/guards/keys.ts';
-import type { KeyRole, Keyring } from '../../../src/store/keyring.ts';
+import type { KeyRole } from '../../../src/store/key-file.ts';
+import type { Keyring } from '../../../src/store/keyring.ts';
 import { NOW, snapshotOf } from '../../support/guard-snapshot.ts';
 
 const DAY = 86_400_000;

@@ -1,0 +1,129 @@
+import { Option } from 'commander';
+import type { Tree } from './tree.ts';
+
+/** `ax keys`: the keyring. */
+export function addKeys({ add, group, context }: Tree): void {
+  const keys = group('keys', 'manage the keyring');
+  const rotating = ['signing', 'host', 'receipt'];
+  const role = (help: string, roles: string[]) => new Option('--role <role>', help).choices(roles);
+  const algorithm = new Option('--algorithm <name>', 'for signing keys (default: ed25519)').choices([
+    'ed25519',
+    'hmac',
+  ]);
+  add(
+    keys,
+    {
+      name: 'list',
+      summary: 'list keys with state, age, due date and how many receipts each opens',
+      examples: ['ax keys list', 'ax keys list --json'],
+    },
+    async (options: object) => (await import('../commands/keys.ts')).listCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'generate',
+      summary: 'make the first key of a role, or another recipient',
+      description:
+        'Make the first key of a role; the next one is made by `ax keys rotate`. A recipient is an X25519 pair that ' +
+        'receipts are sealed to, beside the receipt key or in its place; there may be up to 15. Export its public ' +
+        'part to machines that are to write receipts without being able to read them.',
+      options: [role('what the key is for (default: signing)', [...rotating, 'recipient']), algorithm],
+      examples: [
+        'ax keys generate',
+        'ax keys generate --role receipt',
+        'ax keys generate --role recipient',
+        'ax keys generate --algorithm hmac',
+      ],
+    },
+    async (options: object) => (await import('../commands/keys.ts')).generateCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'rotate',
+      summary: 'put a new key in the place of a role’s current one',
+      description:
+        'Make a new key. For the receipt key (the default), every receipt of this store is re-wrapped for it; a ' +
+        'rotation that was cut short is finished by the next one. For the signing key, what the old one signed ' +
+        'still verifies, and ax.lock wants a new signature. Rotation cannot take back what was copied: whoever has ' +
+        'the old key and an old copy of the store can still read those receipts.',
+      options: [role('which key (default: receipt)', rotating), algorithm],
+      examples: ['ax keys rotate', 'ax keys rotate --role signing'],
+    },
+    async (options: object) => (await import('../commands/keys.ts')).rotateCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'export',
+      summary: 'print a public key as a JWK',
+      arguments: [['[kid]', 'the beginning of its kid (default: the active key of --role)']],
+      options: [role('which key, where no kid is given (default: signing)', [...rotating, 'recipient'])],
+      examples: ['ax keys export > alice.jwk', 'ax keys export --role recipient > reader.jwk'],
+    },
+    async (kid: string | undefined, options: object) =>
+      (await import('../commands/keys.ts')).exportCommand(context, kid, options),
+  );
+  add(
+    keys,
+    {
+      name: 'import',
+      summary: 'seal receipts to a reader’s public key',
+      description:
+        'Put the public X25519 key of a file, a JWK such as `ax keys export --role recipient` prints, into the keyring. ' +
+        'Receipts are sealed to it from now on, and opened where its private part is. A keyring with recipients and ' +
+        'without a receipt key writes receipts that it cannot read. A private key is refused.',
+      arguments: [['<file>', 'a public JWK']],
+      examples: ['ax keys import reader.jwk'],
+    },
+    async (file: string, options: object) =>
+      (await import('../commands/keys-import.ts')).importCommand(context, file, options),
+  );
+  add(
+    keys,
+    {
+      name: 'protect',
+      summary: 'put the private keys under a passphrase, or change it',
+      description:
+        'Encrypt the private parts of the keyring under a passphrase (scrypt, AES-256-GCM). From then on commands that ' +
+        'sign, run or decrypt take it from AX_KEYRING_PASSPHRASE or ask for it on a terminal, and new keys are ' +
+        'protected too. Where all keys are protected, the passphrase is changed: the new one is asked for, or taken ' +
+        'from AX_KEYRING_NEW_PASSPHRASE. Cut short, it is finished by running it again. A task runs as you and ' +
+        'can read what ax has in its environment and memory: this protects keys at rest.',
+      examples: ['ax keys protect'],
+    },
+    async (options: object) => (await import('../commands/keys-protect.ts')).protectCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'unprotect',
+      summary: 'take the passphrase off the private keys',
+      examples: ['ax keys unprotect'],
+    },
+    async (options: object) =>
+      (await import('../commands/keys-protect.ts')).unprotectCommand(context, options),
+  );
+  add(
+    keys,
+    {
+      name: 'revoke',
+      summary: 'make a key count no more, from the next verification on',
+      description:
+        'Revoke a key of the keyring, or one that is trusted here. What a revoked signing key signed does not run, and ' +
+        'no approval by it counts, whatever date it bears: a thief can write any. A revoked host key verifies the ' +
+        'receipts that the audit log has from before the revocation, and no others. A revoked receipt or recipient key ' +
+        'seals nothing new and still opens what was sealed to it. Asks, or wants --yes; it cannot be taken back. It ' +
+        'holds on this machine: other machines that trust the key revoke it themselves.',
+      arguments: [['<kid>', 'the beginning of its kid']],
+      options: [
+        new Option('--reason <text>', 'one line that is kept with it'),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: ['ax keys revoke 3q2-7w --reason "laptop stolen"', 'ax keys revoke 3q2-7w --yes'],
+    },
+    async (kid: string, options: object) =>
+      (await import('../commands/keys-revoke.ts')).revokeCommand(context, kid, options),
+  );
+}
