@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { requireApproverKey, signApproval } from '../manifest/approval.ts';
+import { approvalKeys } from '../manifest/trust.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { readEnvelope, type VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
@@ -18,7 +19,7 @@ import { DRIFT, hasDrifted, type Lock, readLock, requireVerified } from './lock.
 import { requireYes } from './require-yes.ts';
 import { parseRequest } from './run-request.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
-import { findSigningKey } from './signing-key.ts';
+import { findApprovalKey } from './signing-key.ts';
 
 export interface ApproveOptions extends GlobalOptions {
   readonly input?: readonly string[];
@@ -42,7 +43,7 @@ export async function approve(
   const request = parseRequest([target], args, options);
   const validMs = parseExpires(options.expires);
   await unlockKeyring(session);
-  const key = findSigningKey(readKeyring(session), options.key);
+  const key = findApprovalKey(readKeyring(session), options.key);
   requireApproverKey(key);
   const lock = readLock(session);
   const verified = await requireVerified(session, lock);
@@ -134,8 +135,8 @@ function warnOf(
   { lock, key, proposal }: { lock: Lock; key: SigningKey; proposal: Proposal },
 ): void {
   const { project } = proposal.subject;
-  const trusted = loadTrust(context, home).get(project)?.keys ?? [];
-  if (!trusted.some(({ kid }) => kid === key.kid)) {
+  const trust = loadTrust(context, home).get(project);
+  if (trust === undefined || !approvalKeys(trust).some(({ kid }) => kid === key.kid)) {
     output.warn(`${key.kid} is not trusted for ${project} here; it counts where it is trusted`);
   }
   if (verifiedKeys(readEnvelope(lock.bytes).value, [key]).length > 0) {

@@ -1,6 +1,7 @@
 import { AxError } from '../errors.ts';
 import { readApprovalFiles } from '../manifest/approval-files.ts';
 import { loadApprovals } from '../manifest/load-approvals.ts';
+import { approvalKeys } from '../manifest/trust.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
@@ -44,11 +45,12 @@ export function guardSources(session: Session, request: GuardSourcesRequest): Gu
     keys: keysOf(keyring, { signers: verified.keyids, recipients, hostKid: host?.kid ?? '' }),
     approvals({ taskId, inputsSha256 }) {
       if (approvals.length === 0) return [];
+      const trust = loadTrust(context, home).get(project);
       const { valid, refused } = loadApprovals(
         readApprovalFiles(context.cwd, approvals),
         { project, manifestDigest: verified.digest, task: taskId, inputsSha256 },
         {
-          keys: loadTrust(context, home).get(project)?.keys ?? [],
+          keys: trust === undefined ? [] : approvalKeys(trust),
           revoked: readRevocations(session),
           signers: verified.keyids,
           now: context.now(),

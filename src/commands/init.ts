@@ -91,7 +91,7 @@ export async function trustOwnKey(session: Session, project: string): Promise<bo
   const signing = activeKey(readKeyring(session), 'signing');
   if (trust.has(project) || signing === undefined || session.context.env.AX_TRUST !== undefined) return false;
   const key = verificationKey(signing);
-  const extended = new Map(trust).set(project, { threshold: 1, keys: [key], minVersion: 1 });
+  const extended = new Map(trust).set(project, { threshold: 1, keys: [key], approvers: [], minVersion: 1 });
   await trustWithRecord(session, extended, { change: 'add', project, kid: key.kid, threshold: 1 });
   return true;
 }

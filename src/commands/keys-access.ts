@@ -90,6 +90,7 @@ function newJwk({ context: { randomBytes } }: Session, role: KeyRole, algorithm?
       return generateReceiptKey(randomBytes);
     case 'recipient':
       return generateX25519(randomBytes);
+    case 'approval':
     case 'host':
       return generateEd25519(randomBytes);
     case 'signing':

@@ -61,9 +61,9 @@ export async function revokeCommand(context: Context, kid: string, options: Revo
   return 0;
 }
 
-/** A key that is only trusted here has no other role than to sign. */
 const CONSEQUENCE: Readonly<Record<KeyRole, string>> = {
   signing: 'nothing that it signed runs here any more, and no approval by it counts, whatever their dates',
+  approval: 'no approval by it counts here any more, whatever its date',
   host: 'receipts that it signs from now on do not verify; the next run makes another',
   receipt: 'receipts are not sealed to it any more; those that are can still be opened with it',
   recipient: 'receipts are not sealed to it any more; those that are can still be opened with it',
@@ -71,9 +71,13 @@ const CONSEQUENCE: Readonly<Record<KeyRole, string>> = {
 
 function findKey(session: Session, prefix: string): { kid: string; role: KeyRole } {
   const found = new Map<string, KeyRole>(readKeyring(session).map(({ kid, role }) => [kid, role]));
-  for (const { keys } of loadTrust(session.context, session.home).values()) {
-    for (const { kid } of keys) if (!found.has(kid)) found.set(kid, 'signing');
-  }
+  const trust = [...loadTrust(session.context, session.home).values()];
+  const add = (role: KeyRole, keys: readonly { kid: string }[]) => {
+    for (const { kid } of keys) if (!found.has(kid)) found.set(kid, role);
+  };
+  // A key that signs for one project and approves for another is one that signs.
+  for (const { keys } of trust) add('signing', keys);
+  for (const { approvers } of trust) add('approval', approvers);
   const [match, second] = [...found].filter(([kid]) => prefix !== '' && kid.startsWith(prefix));
   if (match !== undefined && second === undefined) return { kid: match[0], role: match[1] };
   const many = match === undefined ? 'none' : 'several';

@@ -76,7 +76,9 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
 
 /** A preference: it can only warn. */
 function dueAfterDays({ settings }: Session, role: KeyRole): number {
-  return Number(role === 'signing' ? settings.signingKeyDays : settings.receiptKeyDays);
+  return Number(
+    role === 'signing' || role === 'approval' ? settings.signingKeyDays : settings.receiptKeyDays,
+  );
 }
 
 /** What is due at a recipient is its reader's to do; another machine has the key perhaps. */
@@ -165,6 +167,7 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
       return rotateReceiptKey(session);
     case 'signing':
       return rotateSigningKey(session, options);
+    case 'approval':
     case 'host': {
       const key = await withStore(session, (database) =>
         createKey(session, database, { role, change: 'rotate' }),

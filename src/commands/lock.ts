@@ -112,7 +112,12 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
   ) {
     return null;
   }
-  const extended = new Map(trust).set(claimed.project, { threshold: 1, keys: [key], minVersion: 1 });
+  const extended = new Map(trust).set(claimed.project, {
+    threshold: 1,
+    keys: [key],
+    approvers: [],
+    minVersion: 1,
+  });
   await trustWithRecord(session, extended, {
     change: 'add',
     project: claimed.project,

@@ -3,21 +3,33 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { readIntroduction } from '../manifest/first-contact.ts';
 import { projectName } from '../manifest/schema.ts';
-import { checkKeys, type ProjectTrust, parseTrust, serializeTrust, type Trust } from '../manifest/trust.ts';
+import {
+  approvalKeys,
+  checkApprovers,
+  checkKeys,
+  type ProjectTrust,
+  parseTrust,
+  serializeTrust,
+  type Trust,
+} from '../manifest/trust.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { confirm } from '../output/prompt.ts';
 import { table } from '../output/table.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
 import { readFileIfPresent } from '../store/files.ts';
+import type { KeyRole } from '../store/key-file.ts';
 import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
+
+const SIGNERS: readonly KeyRole[] = ['signing', 'approval'];
 
 export interface TrustAddOptions extends GlobalOptions {
   readonly key?: string;
   readonly threshold?: number;
   readonly minVersion?: number;
+  readonly for?: 'manifests' | 'approvals';
 }
 
 /** `ax trust list`. */
@@ -26,19 +38,25 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   const trust = loadTrust(context, session.home);
   const revocations = readRevocations(session);
   const { output } = session;
-  const projects = [...trust].map(([project, { threshold, keys, minVersion }]) => ({
+  const shown = ({ kid, algorithm }: VerificationKey) => ({
+    kid,
+    algorithm,
+    revoked: revocations.has(kid),
+  });
+  const projects = [...trust].map(([project, { threshold, keys, approvers, minVersion }]) => ({
     project,
     threshold,
     minVersion,
-    keys: keys.map(({ kid, algorithm }) => ({ kid, algorithm, revoked: revocations.has(kid) })),
+    keys: keys.map(shown),
+    approvers: approvers.map(shown),
   }));
   output.line(
     table(
       ['PROJECT', 'NEEDS', 'KEY', 'ALGORITHM'],
-      projects.flatMap(({ project, threshold, keys }) =>
-        keys.map(({ kid, algorithm, revoked }) => [
+      projects.flatMap(({ project, threshold, keys, approvers }) =>
+        [...keys, ...approvers].map(({ kid, algorithm, revoked }, index) => [
           project,
-          `${threshold} of ${keys.length}`,
+          index < keys.length ? `${threshold} of ${keys.length}` : 'approvals',
           kid,
           revoked ? `${algorithm}, revoked` : algorithm,
         ]),
@@ -63,13 +81,17 @@ export async function addCommand(
   if (revoked !== null) throw revoked;
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
-  const keys = [...(entry?.keys ?? []).filter((known) => known.kid !== key.kid), key];
+  const others = (known: readonly VerificationKey[] = []) => known.filter(({ kid }) => kid !== key.kid);
+  const approves = options.for === 'approvals';
   const changed: ProjectTrust = {
     threshold: options.threshold ?? entry?.threshold ?? 1,
     minVersion: options.minVersion ?? entry?.minVersion ?? 1,
-    keys,
+    keys: [...others(entry?.keys), ...(approves ? [] : [key])],
+    approvers: [...others(entry?.approvers), ...(approves ? [key] : [])],
   };
-  checkKeys(keys, changed.threshold, `projects.${project}`);
+  if (changed.keys.length === 0) throw onlyApprovers(project);
+  checkKeys(changed.keys, changed.threshold, `projects.${project}`);
+  checkApprovers(changed.approvers, changed.keys, `projects.${project}`);
   return save(session, new Map(trust).set(project, changed), { change: 'add', project, kid: key.kid });
 }
 
@@ -83,16 +105,27 @@ export async function removeCommand(
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
   if (entry === undefined) throw unknownProject(project);
-  const removed = kid === undefined ? undefined : oneKey(entry.keys, kid, project);
-  const keys = entry.keys.filter((key) => removed !== undefined && key !== removed);
+  const removed = kid === undefined ? undefined : oneKey(approvalKeys(entry), kid, project);
+  const left = (known: readonly VerificationKey[]) =>
+    known.filter((key) => removed !== undefined && key !== removed);
+  const keys = left(entry.keys);
+  const approvers = left(entry.approvers);
   const changed = new Map(trust);
+  if (keys.length === 0 && approvers.length > 0) throw onlyApprovers(project);
   if (keys.length === 0) {
     changed.delete(project);
   } else {
     checkKeys(keys, entry.threshold, `projects.${project}`);
-    changed.set(project, { ...entry, keys });
+    changed.set(project, { ...entry, keys, approvers });
   }
   return save(session, changed, { change: 'remove', project, kid: removed?.kid ?? null });
+}
+
+/** Nobody could sign what they are to approve. */
+function onlyApprovers(project: string): AxError {
+  return new AxError('TRUST_REFUSED', `${project}: expected a key that signs its manifest beside approvers`, {
+    hint: `ax trust add ${project} <key.jwk>, or leave it altogether: ax trust remove ${project}`,
+  });
 }
 
 function oneKey(keys: readonly VerificationKey[], kid: string, project: string): VerificationKey {
@@ -150,9 +183,7 @@ export async function importCommand(
       });
     }
   }
-  for (const [project, { threshold, keys }] of added) {
-    output.note(`${project}: ${threshold} of ${keys.map((key) => key.kid).join(', ')}`);
-  }
+  for (const [project, entry] of added) output.note(`${project}: ${describe(entry)}`);
   if (added.length > 0 && options.yes !== true) {
     const agreed = context.interactive && !output.json && (await confirm(context, 'Trust these keys?'));
     if (!agreed) {
@@ -192,7 +223,7 @@ function findKey(session: Session, file: string | undefined, kid: string | undef
       hint: 'ax trust add <project> <key.jwk>',
     });
   }
-  const own = readKeyring(session).find((entry) => entry.role === 'signing' && entry.kid === kid);
+  const own = readKeyring(session).find((entry) => SIGNERS.includes(entry.role) && entry.kid === kid);
   if (own !== undefined) return verificationKey(own);
   const introduced = session.root === null ? null : readIntroduction(readLock(session).bytes);
   const brought = introduced?.keys.find((key) => key.kid === kid);
@@ -210,11 +241,16 @@ async function save(
   const { output } = session;
   const entry = trust.get(change.project);
   await trustWithRecord(session, trust, { ...change, threshold: entry?.threshold ?? 0 });
-  const now =
-    entry === undefined ? 'nobody' : `${entry.threshold} of ${entry.keys.map((key) => key.kid).join(', ')}`;
+  const now = entry === undefined ? 'nobody' : describe(entry);
   output.line(`${output.style.green('trusted')}  for ${change.project}: ${now}`);
   output.document({ schema: 'ax.trust.change/1', ...change, projects: [change.project] });
   return 0;
+}
+
+function describe({ threshold, keys, approvers }: ProjectTrust): string {
+  const kids = (some: readonly VerificationKey[]) => some.map(({ kid }) => kid).join(', ');
+  const besides = approvers.length === 0 ? '' : `; approvals also by ${kids(approvers)}`;
+  return `${threshold} of ${kids(keys)}${besides}`;
 }
 
 function readNamed(context: Context, file: string): Buffer {

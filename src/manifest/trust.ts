@@ -9,6 +9,8 @@ import { projectName } from './schema.ts';
 export interface ProjectTrust {
   readonly threshold: number;
   readonly keys: readonly VerificationKey[];
+  /** Keys whose approvals count and whose signatures under a manifest do not. */
+  readonly approvers: readonly VerificationKey[];
   readonly minVersion: number;
 }
 
@@ -22,16 +24,17 @@ const trustSchema = z.strictObject({
     z.strictObject({
       threshold: z.int().check(z.minimum(1), z.maximum(MAX_TRUSTED_KEYS)),
       keys: z.array(z.unknown()).check(z.minLength(1), z.maxLength(MAX_TRUSTED_KEYS)),
+      approvers: z.optional(z.array(z.unknown()).check(z.maxLength(MAX_TRUSTED_KEYS))),
       minVersion: z.optional(z.int().check(z.minimum(1))),
     }),
   ),
 });
 
 /**
- * Reads a trust file: `{projects: {"acme/web": {threshold, keys: [JWK…], minVersion?}}}`.
+ * Reads a trust file: `{projects: {"acme/web": {threshold, keys: [JWK…], approvers?: [JWK…], minVersion?}}}`.
  *
- * Refused: a threshold that its distinct keys cannot reach, the same key twice, and a threshold above 1 with an
- * HMAC key, since everyone who can verify an HMAC can make one.
+ * Refused: a threshold that its distinct keys cannot reach, the same key twice, and an HMAC key with a threshold
+ * above 1 or as an approver, since everyone who can verify an HMAC can make one.
  *
  * @throws TRUST_MALFORMED; never an empty trust in its place
  */
@@ -47,7 +50,12 @@ export function parseTrust(bytes: Uint8Array, source: string): Trust {
         const where = `${source}: projects.${project}`;
         const keys = entry.keys.map((key, index) => parseVerificationKey(key, `${where}.keys[${index}]`));
         checkKeys(keys, entry.threshold, where);
-        return [project, { threshold: entry.threshold, keys, minVersion: entry.minVersion ?? 1 }];
+        const approvers = (entry.approvers ?? []).map((key, index) =>
+          parseVerificationKey(key, `${where}.approvers[${index}]`),
+        );
+        checkApprovers(approvers, keys, where);
+        const { threshold, minVersion = 1 } = entry;
+        return [project, { threshold, keys, approvers, minVersion }];
       }),
     );
   } catch (error) {
@@ -72,6 +80,26 @@ export function checkKeys(keys: readonly VerificationKey[], threshold: number, w
   }
 }
 
+/** @throws TRUST_MALFORMED */
+export function checkApprovers(
+  approvers: readonly VerificationKey[],
+  keys: readonly VerificationKey[],
+  where: string,
+): void {
+  const kids = [...keys, ...approvers].map(({ kid }) => kid);
+  if (new Set(kids).size < kids.length) {
+    throw malformed(`${where}: expected each key once: those of \`keys\` may approve as well`);
+  }
+  if (approvers.some(({ algorithm }) => algorithm === 'HS256')) {
+    throw malformed(`${where}: expected public keys as approvers, found an HMAC key`);
+  }
+}
+
+/** The keys whose approvals count. */
+export function approvalKeys({ keys, approvers }: ProjectTrust): VerificationKey[] {
+  return [...keys, ...approvers];
+}
+
 function malformed(message: string, cause?: unknown): AxError {
   return new AxError('TRUST_MALFORMED', message, {
     hint: 'correct the trust file, or make it anew with: ax trust add <project> <key.jwk>',
@@ -82,11 +110,12 @@ function malformed(message: string, cause?: unknown): AxError {
 /** The text of a trust file. */
 export function serializeTrust(trust: Trust): string {
   const projects = Object.fromEntries(
-    [...trust].map(([project, { threshold, keys, minVersion }]) => [
+    [...trust].map(([project, { threshold, keys, approvers, minVersion }]) => [
       project,
       {
         threshold,
         keys: keys.map(trustedJwk),
+        ...(approvers.length > 0 ? { approvers: approvers.map(trustedJwk) } : {}),
         ...(minVersion > 1 ? { minVersion } : {}),
       },
     ]),

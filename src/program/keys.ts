@@ -4,7 +4,7 @@ import type { Tree } from './tree.ts';
 /** `ax keys`: the keyring. */
 export function addKeys({ add, group, context }: Tree): void {
   const keys = group('keys', 'manage the keyring');
-  const rotating = ['signing', 'host', 'receipt'];
+  const rotating = ['signing', 'approval', 'host', 'receipt'];
   const role = (help: string, roles: string[]) => new Option('--role <role>', help).choices(roles);
   const algorithm = new Option('--algorithm <name>', 'for signing keys (default: ed25519)').choices([
     'ed25519',
@@ -25,7 +25,8 @@ export function addKeys({ add, group, context }: Tree): void {
       name: 'generate',
       summary: 'make the first key of a role, or another recipient',
       description:
-        'Make the first key of a role; the next one is made by `ax keys rotate`. A recipient is an X25519 pair that ' +
+        'Make the first key of a role; the next one is made by `ax keys rotate`. An approval key is what `ax approve` ' +
+        'signs with in the place of the signing key. A recipient is an X25519 pair that ' +
         'receipts are sealed to, beside the receipt key or in its place; there may be up to 15. Export its public ' +
         'part to machines that are to write receipts without being able to read them.',
       options: [role('what the key is for (default: signing)', [...rotating, 'recipient']), algorithm],

@@ -99,7 +99,7 @@ export function addRuns({ add, root: program, context, passThrough }: Tree): voi
         new Option('--expires <duration>', 'how long it holds, at most 30d (default: 24h)'),
         new Option(
           '--key <kid>',
-          'the signing key to use, by the beginning of its kid (default: the active one)',
+          'the key to use, by the beginning of its kid (default: the active approval key, else signing key)',
         ),
         new Option(
           '-o, --output <file>',

@@ -24,6 +24,10 @@ export function addTrust({ add, group, context }: Tree): void {
       ],
       options: [
         new Option('--key <kid>', 'the fingerprint (RFC 7638 thumbprint) of the key'),
+        new Option(
+          '--for <what>',
+          'what its signature counts for (default: manifests, and approvals)',
+        ).choices(['manifests', 'approvals']),
         new Option('--threshold <n>', 'how many distinct keys must sign').argParser(count(1, 64)),
         new Option('--min-version <n>', 'refuse versions below this one, on fresh machines too').argParser(
           count(1, Number.MAX_SAFE_INTEGER),
@@ -32,6 +36,7 @@ export function addTrust({ add, group, context }: Tree): void {
       examples: [
         'ax trust add acme/web alice.jwk',
         'ax trust add acme/web bob.jwk --threshold 2',
+        'ax trust add acme/web carol.jwk --for approvals',
         'ax trust add acme/web --key kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
       ],
     },

@@ -13,10 +13,10 @@ import type { Vault } from './vault.ts';
  */
 
 /**
- * signing: manifests. host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an
+ * signing: manifests. approval: approvals alone. host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an
  * X25519 key that they are wrapped for as well, with its private part or, for a reader elsewhere, without.
  */
-const KEY_ROLES = ['signing', 'host', 'receipt', 'recipient'] as const;
+const KEY_ROLES = ['signing', 'approval', 'host', 'receipt', 'recipient'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 export interface StoredKey {
@@ -41,6 +41,7 @@ export interface StoredKey {
 
 const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> = {
   signing: ['Ed25519', 'HS256'],
+  approval: ['Ed25519'],
   host: ['Ed25519'],
   receipt: ['A256KW'],
   recipient: ['X25519'],

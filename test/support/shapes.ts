@@ -259,7 +259,7 @@ export const keysList = z.strictObject({
   keys: z.array(
     z.strictObject({
       kid,
-      role: z.enum(['signing', 'host', 'receipt', 'recipient']),
+      role: z.enum(['signing', 'approval', 'host', 'receipt', 'recipient']),
       algorithm: z.enum(['Ed25519', 'HS256', 'A256KW', 'X25519']),
       state: z.enum(['active', 'retired', 'revoked']),
       createdAt: time,
@@ -285,7 +285,7 @@ export const keysImport = z.strictObject({
 export const keysRevoke = z.strictObject({
   schema: z.literal('ax.keys.revoke/1'),
   kid,
-  role: z.enum(['signing', 'host', 'receipt', 'recipient']),
+  role: z.enum(['signing', 'approval', 'host', 'receipt', 'recipient']),
   revokedAt: time,
   reason: z.string().nullable(),
   state: z.enum(['made', 'kept']),

@@ -19,6 +19,7 @@ export function keysOf(
   const { signers, recipients, hostKid } = reliesOn;
   const kids: Readonly<Record<KeyRole, readonly string[]>> = {
     signing: signers,
+    approval: [],
     host: [hostKid],
     receipt: recipients,
     recipient: [],
