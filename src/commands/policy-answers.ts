@@ -8,7 +8,7 @@ import { decide, type Verdict } from '../runtime/guards/verdict.ts';
 import type { GuardAnswer } from '../runtime/isolate/replies.ts';
 import { hydrateOne } from '../runtime/plan.ts';
 import { canonicalJson } from '../security/canonical.ts';
-import { createTextScrubber } from '../security/scrub/text.ts';
+import { createValueScrubber } from '../security/scrub/value.ts';
 import { createUlid } from '../security/ulid.ts';
 import type { Database } from '../store/database.ts';
 import type { Request } from './run-request.ts';
@@ -32,6 +32,9 @@ export interface TaskAnswers {
   readonly verdict: Verdict;
   readonly snapshot: GuardSnapshot;
 }
+
+/** The parts of a snapshot that are ids, digests and names, which look like credentials to who does not know. */
+const NAMES = ['run', 'project', 'actor', 'git', 'keys', 'approvals', 'dependencies'];
 
 /**
  * Asks the guards of a task as `ax run` would at this moment, about a run that does not exist: nothing is started,
@@ -69,12 +72,12 @@ export async function answersOf(edge: PolicyEdge, taskId: string): Promise<TaskA
     const value = context.env[name];
     return value === undefined || value === '' ? [] : [{ name, value }];
   });
-  const scrub = createTextScrubber({ secrets, credentials: true, personal: false });
-  const shown = answers.map(({ verdict, ...rest }) => ({
-    ...rest,
-    verdict: { ...verdict, reason: scrub(verdict.reason) },
-  }));
-  const env = Object.fromEntries(Object.entries(snapshot.env).map(([name, value]) => [name, scrub(value)]));
-  const verdict = decide(shown.map((answer) => answer.verdict));
-  return { guards, answers: shown, verdict, snapshot: { ...snapshot, env } };
+  const scrub = createValueScrubber({
+    secrets,
+    credentials: true,
+    personal: false,
+    keeps: ([, part = '']) => NAMES.includes(part),
+  });
+  const shown = scrub({ answers, snapshot }) as unknown as Pick<TaskAnswers, 'answers' | 'snapshot'>;
+  return { guards, ...shown, verdict: decide(shown.answers.map((answer) => answer.verdict)) };
 }

@@ -16,6 +16,7 @@ import { ownIdentity } from '../runtime/supervisor-identity.ts';
 import { beginTrace, joinTrace, type Trace } from '../runtime/trace.ts';
 import { TRACEPARENT } from '../runtime/traceparent.ts';
 import { sha256Hex } from '../security/digest.ts';
+import { createTextScrubber } from '../security/scrub/text.ts';
 import type { Database } from '../store/database.ts';
 import { type Keyring, provePassphrase } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
@@ -230,13 +231,17 @@ function refuse({ session, database, keys, lock, request }: Attempted, refused: 
   return error.exitCode;
 }
 
-function environmentNames(plan: Plan): string[] {
+function environmentNames(plan: Pick<Plan, 'env'>): string[] {
   return [...Object.keys(plan.env), RUN_MARK].sort();
 }
 
 /** `--dry-run`: everything was verified; this is what would run. */
 function describePlans({ output }: Session, plans: readonly Plan[]): number {
-  for (const plan of plans) {
+  const shown = plans.map(({ secrets, ...plan }) => {
+    const scrub = createTextScrubber({ secrets, credentials: true, personal: false });
+    return { ...plan, argv: plan.argv.map(scrub) };
+  });
+  for (const plan of shown) {
     output.line(
       `${output.style.bold(visible(plan.taskId))}: ${plan.argv.map((word) => visible(JSON.stringify(word))).join(' ')}`,
     );
@@ -244,7 +249,7 @@ function describePlans({ output }: Session, plans: readonly Plan[]): number {
   }
   output.document({
     schema: 'ax.run.plan/1',
-    tasks: plans.map((plan) => ({
+    tasks: shown.map((plan) => ({
       task: plan.taskId,
       argv: plan.argv,
       cwd: plan.task.cwd ?? '.',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { describe, expect, it } from 'vitest';
 import { statement } from '../support/evidence.ts';
 import { createRig, filesBelow } from '../support/rig.ts';
@@ -20,9 +21,19 @@ const NEEDLES = [
   ),
 ];
 
+const has = (content: string | Buffer): string[] => NEEDLES.filter((needle) => content.includes(needle));
+
+/** A text with the payload of each envelope in it decoded after it. */
+function withPayloads(text: string): string {
+  const payloads = [...text.matchAll(/"payload":\s*"([^"]+)"/g)].map(([, payload]) => payload ?? '');
+  expect(payloads).not.toEqual([]);
+  return [text, ...payloads.map((payload) => Buffer.from(payload, 'base64').toString())].join('\n');
+}
+
 describe('a secret', () => {
-  it('passed in env, argv, output and an error is nowhere that ax writes, in any form', async () => {
+  it('in env, argv, output, errors and metadata is in nothing that ax keeps, shows or exports', async () => {
     const rig = await createRig();
+    const metadata = JSON.stringify({ owner: CANARY, tags: [`x ${CANARY}`], labels: { note: `y${CANARY}` } });
     await rig.sign(`
       leak:
         shell: |
@@ -32,27 +43,57 @@ describe('a secret', () => {
           exit 3
         secrets: [TOKEN]
         params: { said: {} }
+        rollback: [sh, -c, 'echo "back $TOKEN" >&2']
+        metadata: ${metadata}
       wrong:
         run: [no-such-command, "{{said}}"]
         secrets: [TOKEN]
         params: { said: {} }
+        metadata: ${metadata}
+      guarded:
+        run: [echo, "{{said}}"]
+        secrets: [TOKEN]
+        params: { said: {} }
+        guards: [{ cel: "inputs.said == 'else'" }]
     `);
     const env = { TOKEN: CANARY };
-    const ran = await rig.axWith({ env }, 'run', 'leak', '--quiet', '--input', `said=${CANARY}`);
-    expect(ran.exitCode).toBe(3);
-    const refused = await rig.axWith({ env }, 'run', 'wrong', '--input', `said=${CANARY}`);
-    expect(refused.exitCode).toBe(69);
-    const said =
-      ran.stdout + ran.stderr + refused.stdout + refused.stderr + JSON.stringify(await statement(rig));
-    expect(NEEDLES.filter((needle) => said.includes(needle))).toEqual([]);
-    expect(ran.stdout).toContain('[secret:TOKEN]\n[secret:TOKEN]\n');
-    for (const path of filesBelow(rig.base)) {
-      const content = readFileSync(join(rig.base, path));
-      expect(
-        NEEDLES.filter((needle) => content.includes(needle)),
-        path,
-      ).toEqual([]);
+    const said = ['--input', `said=${CANARY}`];
+    const heard: string[] = [];
+    const ax = async (status: number, ...args: string[]): Promise<string> => {
+      const { exitCode, stdout, stderr } = await rig.axWith({ env }, ...args);
+      expect([exitCode, stderr]).toEqual([status, expect.any(String)]);
+      heard.push(stdout, stderr);
+      return stdout;
+    };
+    expect(await ax(3, 'run', 'leak', '--quiet', ...said)).toContain('[secret:TOKEN]\n[secret:TOKEN]\n');
+    await ax(69, 'run', 'wrong', ...said, '--json');
+    await ax(77, 'run', 'guarded', ...said);
+    const { receipts } = JSON.parse(await ax(0, 'receipts', 'list', '--json')) as {
+      receipts: { id: string }[];
+    };
+    expect(receipts).toHaveLength(3);
+    for (const { id } of receipts) {
+      heard.push(withPayloads(await ax(0, 'receipts', 'decrypt', id, '--raw')));
+      for (const what of ['decrypt', 'show', 'verify']) await ax(0, 'receipts', what, id, '--json');
     }
+    for (const what of ['runs', 'audit list']) await ax(0, ...what.split(' '), '--json');
+    expect(await ax(0, 'policy', 'explain', 'leak', ...said, '--json')).toContain('[secret:TOKEN]');
+    await ax(0, 'policy', 'explain', 'guarded', ...said, '--verbose');
+    await ax(77, 'policy', 'check', 'guarded', ...said);
+    expect(await ax(0, 'run', '--dry-run', 'guarded', ...said)).toContain('[secret:TOKEN]');
+    await ax(0, 'run', '--dry-run', 'guarded', ...said, '--json');
+    const identity = await generateX25519Identity();
+    const more: Readonly<Record<string, string[]>> = { age: ['-r', await identityToRecipient(identity)] };
+    for (const format of ['in-toto', 'ndjson', 'html', 'dsse', 'slsa', 'age', 'jwe']) {
+      const output = join(rig.base, `out.${format}`);
+      await ax(0, 'receipts', 'export', '--all', '-f', format, ...(more[format] ?? []), '-o', output);
+      const text = readFileSync(output, 'utf8');
+      if (format === 'dsse' || format === 'slsa') heard.push(withPayloads(text));
+    }
+    expect(has(heard.join('\n'))).toEqual([]);
+    const kept = filesBelow(rig.base).filter((path) => !/^project\/ax\.(yaml|lock)$/.test(path));
+    expect(kept).toContain('out.html');
+    for (const path of kept) expect(has(readFileSync(join(rig.base, path))), path).toEqual([]);
   });
 });
 
