@@ -1,17 +1,23 @@
 import { AxError } from '../errors.ts';
-import { parseSigningKey, type SigningKey } from '../security/signing-keys.ts';
-import { type Keyring, requireKey, requireUnrevoked } from '../store/keyring.ts';
+import { localSigner, type Signer } from '../security/signer.ts';
+import { parseSigningKey } from '../security/signing-keys.ts';
+import { type KeyEntry, type Keyring, requireKey, requireUnrevoked } from '../store/keyring.ts';
+import { readKeyring, unlockKeyring } from './keys-access.ts';
+import type { Session } from './session.ts';
 
 /**
  * The active signing key, or the one whose kid begins as given.
  *
- * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED
+ * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEYRING_LOCKED, PASSPHRASE_WRONG
  */
-export function findSigningKey(keyring: Keyring, kid: string | undefined): SigningKey {
-  if (kid === undefined) {
-    const entry = requireKey(keyring, 'signing');
-    return parseSigningKey(entry.jwk, entry.kid);
-  }
+export async function findSigner(session: Session, kid: string | undefined): Promise<Signer> {
+  const keyring = readKeyring(session);
+  const entry = kid === undefined ? requireKey(keyring, 'signing') : signingKeyNamed(keyring, kid);
+  await unlockKeyring(session);
+  return localSigner(parseSigningKey(entry.jwk, entry.kid));
+}
+
+function signingKeyNamed(keyring: Keyring, kid: string): KeyEntry {
   const [entry, second] = keyring.filter((key) => key.role === 'signing' && key.kid.startsWith(kid));
   if (entry === undefined || second !== undefined) {
     const found = entry === undefined ? 'none' : 'several';
@@ -20,5 +26,5 @@ export function findSigningKey(keyring: Keyring, kid: string | undefined): Signi
     });
   }
   requireUnrevoked(entry);
-  return parseSigningKey(entry.jwk, entry.kid);
+  return entry;
 }
