@@ -1,18 +1,22 @@
 import { AxError } from '../errors.ts';
+import { agentSigner } from '../runtime/ssh-agent.ts';
 import { localSigner, type Signer } from '../security/signer.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
 import { type KeyEntry, type Keyring, requireKey, requireUnrevoked } from '../store/keyring.ts';
-import { readKeyring, unlockKeyring } from './keys-access.ts';
+import { readKeyring, unlockKeyring, verificationKey } from './keys-access.ts';
 import type { Session } from './session.ts';
 
 /**
- * The active signing key, or the one whose kid begins as given.
+ * The active signing key, or the one whose kid begins as given. One whose private part is not in the keyring signs
+ * through an ssh-agent; for that, nobody is asked for the keyring's passphrase.
  *
  * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEYRING_LOCKED, PASSPHRASE_WRONG
  */
 export async function findSigner(session: Session, kid: string | undefined): Promise<Signer> {
   const keyring = readKeyring(session);
   const entry = kid === undefined ? requireKey(keyring, 'signing') : signingKeyNamed(keyring, kid);
+  const key = entry.hasPrivatePart ? null : verificationKey(entry);
+  if (key?.algorithm === 'Ed25519') return agentSigner(session.context, key);
   await unlockKeyring(session);
   return localSigner(parseSigningKey(entry.jwk, entry.kid));
 }
