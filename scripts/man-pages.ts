@@ -194,6 +194,10 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
     'Opens keys that ax keys protect has protected; while it is not set, it is asked for on a terminal.',
   ],
   ['AX_KEYRING_NEW_PASSPHRASE', 'What ax keys protect changes the passphrase to.'],
+  [
+    'SSH_AUTH_SOCK',
+    'Where the ssh-agent listens that signs for keys of the keyring without a private part (ax keys import key.pub).',
+  ],
   ['NO_COLOR', 'Any value but the empty one: no colour.'],
   ['FORCE_COLOR', 'Colour off a terminal too; 0 or false for none.'],
   [

@@ -1,25 +1,24 @@
 import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
-import { requireApproverKey, signApproval } from '../manifest/approval.ts';
+import { requireApproverKey, unsignedApproval } from '../manifest/approval.ts';
 import { approvalKeys } from '../manifest/trust.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { readEnvelope, type VerifiedManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
-import { serializeEnvelope } from '../security/dsse-sign.ts';
+import { addSignatureOf, serializeEnvelope } from '../security/dsse-sign.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
 import { formatDuration, parseDuration } from '../security/duration.ts';
-import type { SigningKey } from '../security/signing-keys.ts';
+import type { VerificationKey } from '../security/signing-keys.ts';
 import { createUlid } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
 import { createFileAtomic, refuseExisting } from '../store/files.ts';
 import { type Proposal, proposalFor } from './approve-subject.ts';
-import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, requireVerified } from './lock.ts';
 import { requireYes } from './require-yes.ts';
 import { parseRequest } from './run-request.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
-import { findApprovalKey } from './signing-key.ts';
+import { findApprover } from './signing-key.ts';
 
 export interface ApproveOptions extends GlobalOptions {
   readonly input?: readonly string[];
@@ -42,8 +41,8 @@ export async function approve(
   const { output } = session;
   const request = parseRequest([target], args, options);
   const validMs = parseExpires(options.expires);
-  await unlockKeyring(session);
-  const key = findApprovalKey(readKeyring(session), options.key);
+  const signer = await findApprover(session, options.key);
+  const { key } = signer;
   requireApproverKey(key);
   const lock = readLock(session);
   const verified = await requireVerified(session, lock);
@@ -67,7 +66,8 @@ export async function approve(
   });
 
   const id = createUlid(now, context.randomBytes);
-  const content = serializeEnvelope(signApproval(subject, { id, key, now, validMs }));
+  const approval = unsignedApproval(subject, { id, now, validMs });
+  const content = serializeEnvelope(await addSignatureOf(approval, signer));
   await withStore(session, (database) =>
     createFileAtomic(file, { content, mode: 0o644 }, () =>
       database.write(() =>
@@ -132,7 +132,7 @@ function show(
 /** What may keep the approval from counting. Whether it does is decided where the task is run. */
 function warnOf(
   { context, home, output }: Session,
-  { lock, key, proposal }: { lock: Lock; key: SigningKey; proposal: Proposal },
+  { lock, key, proposal }: { lock: Lock; key: VerificationKey; proposal: Proposal },
 ): void {
   const { project } = proposal.subject;
   const trust = loadTrust(context, home).get(project);

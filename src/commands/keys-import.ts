@@ -7,11 +7,13 @@ import { publicJwk } from '../security/jwk.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import { activeKey } from '../store/keyring.ts';
 import { keepKey, readKeyring, requireRoomForRecipient } from './keys-access.ts';
+import { importSigningKey, parseSshFile } from './keys-import-ssh.ts';
 import { type GlobalOptions, openSession, withStore } from './session.ts';
 
 /**
- * `ax keys import <file>`: a reader's public key, which receipts are sealed to from now on. Public keys alone: a
- * private one that comes along by mistake would let this machine read what it is only meant to write.
+ * `ax keys import <file>`: a key of SSH to sign with, or a reader's public key, which receipts are sealed to from now
+ * on. Of a reader public keys alone: a private one that comes along by mistake would let this machine read what it is
+ * only meant to write.
  */
 export async function importCommand(context: Context, file: string, options: GlobalOptions): Promise<number> {
   const session = await openSession(context, options);
@@ -20,6 +22,8 @@ export async function importCommand(context: Context, file: string, options: Glo
     throw new AxError('IO', `cannot read ${file}: no such file`, { hint: 'check the path' });
   }
   const { output } = session;
+  const sshKey = parseSshFile(session, { file, bytes });
+  if (sshKey !== null) return importSigningKey(session, sshKey);
   const recipient = parseX25519Recipient(parseJson(decodeUtf8(bytes, file), file), file);
   const { kid } = recipient;
   const keyring = readKeyring(session);
@@ -44,6 +48,7 @@ export async function importCommand(context: Context, file: string, options: Glo
     kid,
     role: 'recipient',
     algorithm: 'X25519',
+    private: keyring.some((entry) => entry.kid === kid && entry.hasPrivatePart),
     state: made ? 'made' : 'kept',
   });
   return 0;

@@ -54,7 +54,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
       rows.map((row) => [
         row.kid,
         row.role,
-        row.private ? row.algorithm : `${row.algorithm} (public)`,
+        row.private ? row.algorithm : `${row.algorithm} (${row.role === 'signing' ? 'ssh-agent' : 'public'})`,
         row.state,
         `${row.ageDays} d`,
         row.state === 'active' ? row.dueAt.slice(0, 10) : '',
@@ -69,7 +69,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     output.warn(`${open.length} of ${secrets.length} private keys are not protected: ax keys protect`);
   }
   const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
-  for (const { role, kid } of overdue) output.warn(overdueText(role, kid));
+  for (const row of overdue) output.warn(overdueText(row));
   output.document({ schema: 'ax.keys.list/1', keys: rows });
   return 0;
 }
@@ -81,8 +81,22 @@ function dueAfterDays({ settings }: Session, role: KeyRole): number {
   );
 }
 
-/** What is due at a recipient is its reader's to do; another machine has the key perhaps. */
-function overdueText(role: KeyRole, kid: string): string {
+/**
+ * What is due at a recipient is its reader's to do; another machine has the key perhaps. A rotation would put a key of
+ * the keyring in the place of one that was kept out of it.
+ */
+function overdueText({
+  role,
+  kid,
+  private: isHere,
+}: {
+  role: KeyRole;
+  kid: string;
+  private: boolean;
+}): string {
+  if (role === 'signing' && !isHere) {
+    return `the signing key is due: make another (ssh-keygen -t ed25519), then ax keys import <file>.pub`;
+  }
   return role === 'recipient'
     ? `the recipient ${kid} is due: where it was made: ax keys generate --role recipient`
     : `the ${role} key is due: ax keys rotate --role ${role}`;

@@ -12,17 +12,17 @@ import { visible } from '../output/escape.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { sha256Hex } from '../security/digest.ts';
 import type { Envelope } from '../security/dsse.ts';
-import { addSignature, serializeEnvelope, signEnvelope } from '../security/dsse-sign.ts';
-import type { SigningKey } from '../security/signing-keys.ts';
+import { addSignatureOf, serializeEnvelope, unsignedEnvelope } from '../security/dsse-sign.ts';
+import type { Signer } from '../security/signer.ts';
 import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent, writeFileAtomic } from '../store/files.ts';
 import { highestVersionSeen } from '../store/versions.ts';
 import { trustOwnKey } from './init.ts';
-import { readKeyring, readRevocations, unlockKeyring } from './keys-access.ts';
+import { readRevocations } from './keys-access.ts';
 import { type Lock, readLock } from './lock.ts';
 import { requireYes } from './require-yes.ts';
 import { type GlobalOptions, openSession, requireRoot, type Session, withStore } from './session.ts';
-import { findSigningKey } from './signing-key.ts';
+import { findSigner } from './signing-key.ts';
 
 export interface SignOptions extends GlobalOptions {
   readonly add?: boolean;
@@ -33,14 +33,13 @@ export interface SignOptions extends GlobalOptions {
 /** `ax sign`: `ax.yaml` becomes `ax.lock`, or with `--add` the lock gets one more signature. */
 export async function sign(context: Context, options: SignOptions): Promise<number> {
   const session = await openSession(context, options);
-  await unlockKeyring(session);
-  const key = findSigningKey(readKeyring(session), options.key);
+  const signer = await findSigner(session, options.key);
   // Before anything is written: trust that cannot be read refuses, and leaves no trace.
   loadTrust(context, session.home);
-  return options.add === true ? coSign(session, key, options) : signAnew(session, key, options);
+  return options.add === true ? coSign(session, signer, options) : signAnew(session, signer, options);
 }
 
-async function signAnew(session: Session, key: SigningKey, options: SignOptions): Promise<number> {
+async function signAnew(session: Session, signer: Signer, options: SignOptions): Promise<number> {
   const { context, output, home } = session;
   const root = requireRoot(session);
   const sourceBytes = readFileIfPresent(join(root, 'ax.yaml'));
@@ -68,16 +67,19 @@ async function signAnew(session: Session, key: SigningKey, options: SignOptions)
       hint: 'ax sign --yes',
     });
   }
-  const envelope = signEnvelope(MANIFEST_PAYLOAD_TYPE, Buffer.from(canonicalJson(manifest)), [key]);
-  await writeLock(session, root, envelope, manifest, key);
+  const { kid } = signer.key;
+  const unsigned = unsignedEnvelope(MANIFEST_PAYLOAD_TYPE, Buffer.from(canonicalJson(manifest)));
+  const envelope = await addSignatureOf(unsigned, signer);
+  await writeLock(session, root, envelope, manifest, kid);
   const trusted = await trustOwnKey(session, manifest.project);
   if (trusted)
-    output.note(`trusting ${key.kid} for ${manifest.project} on this machine: it is the first to sign it`);
+    output.note(`trusting ${kid} for ${manifest.project} on this machine: it is the first to sign it`);
   return report(session, root, envelope, manifest, changes);
 }
 
-async function coSign(session: Session, key: SigningKey, options: SignOptions): Promise<number> {
+async function coSign(session: Session, signer: Signer, options: SignOptions): Promise<number> {
   const { output } = session;
+  const { kid } = signer.key;
   const lock = readLock(session);
   const envelope = readEnvelope(lock.bytes).value;
   const manifest = parsePayload(envelope.payload);
@@ -88,12 +90,12 @@ async function coSign(session: Session, key: SigningKey, options: SignOptions): 
     output.note(`  ${visible(name)}: ${visible(task.shell ?? (task.run ?? []).join(' '))}`);
   }
   await requireYes(session, {
-    text: `Add your signature with ${key.kid}?`,
+    text: `Add your signature with ${kid}?`,
     yes: options.yes === true,
     hint: 'ax sign --add --yes',
   });
-  const extended = addSignature(envelope, key);
-  await writeLock(session, lock.root, extended, manifest, key);
+  const extended = await addSignatureOf(envelope, signer);
+  await writeLock(session, lock.root, extended, manifest, kid);
   return report(session, lock.root, extended, manifest, []);
 }
 
@@ -128,7 +130,7 @@ async function writeLock(
   root: string,
   envelope: Envelope,
   manifest: Manifest,
-  key: SigningKey,
+  kid: string,
 ): Promise<void> {
   const { context } = session;
   await withStore(session, (database) =>
@@ -141,7 +143,7 @@ async function writeLock(
           project: manifest.project,
           version: manifest.version,
           digest: sha256Hex(envelope.payload),
-          kid: key.kid,
+          kid,
         },
       });
       writeFileAtomic(join(root, 'ax.lock'), serializeEnvelope(envelope), 0o644);

@@ -16,7 +16,9 @@ import { loadTrust } from '../manifest/trust-file.ts';
 import { confirm } from '../output/prompt.ts';
 import { table } from '../output/table.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
+import { isPrivatePem } from '../security/openssh-key.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
+import { isSshPublicKeyText, parseSshPublicKey } from '../security/ssh-public-key.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import type { KeyRole } from '../store/key-file.ts';
 import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
@@ -68,7 +70,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   return 0;
 }
 
-/** `ax trust add <project> [file]`: a key from a JWK file, from the keyring, or from ax.lock by its fingerprint. */
+/** `ax trust add <project> [file]`: a key from a file (a JWK, or a public key of OpenSSH), from the keyring, or from ax.lock by its fingerprint. */
 export async function addCommand(
   context: Context,
   { project, file }: { project: string; file: string | undefined },
@@ -209,10 +211,7 @@ export async function importCommand(
 
 function findKey(session: Session, file: string | undefined, kid: string | undefined): VerificationKey {
   if (file !== undefined) {
-    const key = parseVerificationKey(
-      parseJson(decodeUtf8(readNamed(session.context, file), file), file),
-      file,
-    );
+    const key = parsePublicKey(readNamed(session.context, file), file);
     if (kid === undefined || key.kid === kid) return key;
     throw new AxError('KEY_UNKNOWN', `${file}: expected the key ${kid}, found ${key.kid}`, {
       hint: 'this is not the key you compared; ask its owner again',
@@ -231,6 +230,18 @@ function findKey(session: Session, file: string | undefined, kid: string | undef
   throw new AxError('KEY_UNKNOWN', `no key ${kid} in the keyring, nor one that signed the ax.lock here`, {
     hint: 'give its file: ax trust add <project> <key.jwk>',
   });
+}
+
+/** A JWK, or a line of OpenSSH. */
+function parsePublicKey(bytes: Buffer, file: string): VerificationKey {
+  const text = bytes.toString('latin1');
+  if (isSshPublicKeyText(text)) return parseSshPublicKey(text, file);
+  if (isPrivatePem(text)) {
+    throw new AxError('KEY_MALFORMED', `${file}: expected a public key, found a private one`, {
+      hint: 'a private key never leaves its owner: ask for the file that ends in .pub',
+    });
+  }
+  return parseVerificationKey(parseJson(decodeUtf8(bytes, file), file), file);
 }
 
 async function save(

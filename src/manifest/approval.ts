@@ -2,10 +2,10 @@ import * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
 import { canonicalJson } from '../security/canonical.ts';
 import { type Envelope, parseEnvelope } from '../security/dsse.ts';
-import { signEnvelope } from '../security/dsse-sign.ts';
+import { unsignedEnvelope } from '../security/dsse-sign.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
-import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
+import type { VerificationKey } from '../security/signing-keys.ts';
 import { isUlid } from '../security/ulid.ts';
 import { describeRevocation, type Revocations } from '../store/revocations.ts';
 import { projectName, taskName } from './schema.ts';
@@ -54,12 +54,11 @@ export interface ValidApproval {
   readonly expiresAt: number;
 }
 
-/** @throws KEY_MALFORMED for an HMAC key: everyone who can check it could have made it */
-export function signApproval(
+/** An approval that is still to be signed, by one key that `requireApproverKey` lets through. */
+export function unsignedApproval(
   subject: ApprovalSubject,
-  { id, key, now, validMs }: { id: string; key: SigningKey; now: number; validMs: number },
+  { id, now, validMs }: { id: string; now: number; validMs: number },
 ): Envelope {
-  requireApproverKey(key);
   const approval: Approval = {
     schema: SCHEMA,
     id,
@@ -70,11 +69,11 @@ export function signApproval(
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + validMs).toISOString(),
   };
-  return signEnvelope(APPROVAL_PAYLOAD_TYPE, Buffer.from(canonicalJson(approval)), [key]);
+  return unsignedEnvelope(APPROVAL_PAYLOAD_TYPE, Buffer.from(canonicalJson(approval)));
 }
 
-/** @throws KEY_MALFORMED for an HMAC key */
-export function requireApproverKey(key: SigningKey): void {
+/** @throws KEY_MALFORMED for an HMAC key: everyone who can check what it signs could have made it */
+export function requireApproverKey(key: VerificationKey): void {
   if (key.algorithm === 'Ed25519') return;
   throw new AxError(
     'KEY_MALFORMED',

@@ -70,13 +70,20 @@ export function addKeys({ add, group, context }: Tree): void {
     keys,
     {
       name: 'import',
-      summary: 'seal receipts to a reader’s public key',
+      summary: 'add a key of SSH to sign with, or a reader’s public key',
       description:
-        'Put the public X25519 key of a file, a JWK such as `ax keys export --role recipient` prints, into the keyring. ' +
-        'Receipts are sealed to it from now on, and opened where its private part is. A keyring with recipients and ' +
-        'without a receipt key writes receipts that it cannot read. A private key is refused.',
-      arguments: [['<file>', 'a public JWK']],
-      examples: ['ax keys import reader.jwk'],
+        'Put the key of a file into the keyring. An Ed25519 key of OpenSSH becomes the active signing key: of a private ' +
+        'one without a passphrase, both parts are kept, and the file stays as it is; of a public one (.pub), ax signs ' +
+        'through the ssh-agent that SSH_AUTH_SOCK leads to, and never has the private part. The public X25519 key of a ' +
+        'reader, a JWK such as `ax keys export --role recipient` prints, is one that receipts are sealed to from now ' +
+        'on, to be opened where its private part is; a keyring with recipients and without a receipt key writes ' +
+        'receipts that it cannot read. A private JWK is refused.',
+      arguments: [['<file>', 'an ssh-ed25519 public key, an OpenSSH private key, or a public X25519 JWK']],
+      examples: [
+        'ax keys import ~/.ssh/id_ed25519.pub',
+        'ax keys import deploy_key',
+        'ax keys import reader.jwk',
+      ],
     },
     async (file: string, options: object) =>
       (await import('../commands/keys-import.ts')).importCommand(context, file, options),

@@ -20,7 +20,7 @@ export function addTrust({ add, group, context }: Tree): void {
         'the ax.lock here. Compare the fingerprint with its owner first: that comparison is all there is.',
       arguments: [
         ['<project>', 'such as acme/web'],
-        ['[file]', 'a JWK; for an HMAC key, the shared secret'],
+        ['[file]', 'a JWK, or an ssh-ed25519 public key; for an HMAC key, the shared secret'],
       ],
       options: [
         new Option('--key <kid>', 'the fingerprint (RFC 7638 thumbprint) of the key'),
@@ -35,7 +35,7 @@ export function addTrust({ add, group, context }: Tree): void {
       ],
       examples: [
         'ax trust add acme/web alice.jwk',
-        'ax trust add acme/web bob.jwk --threshold 2',
+        'ax trust add acme/web bob.pub --threshold 2',
         'ax trust add acme/web carol.jwk --for approvals',
         'ax trust add acme/web --key kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
       ],

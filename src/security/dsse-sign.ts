@@ -1,10 +1,17 @@
 /** DSSE v1 (secure-systems-lab/dsse, protocol.md and envelope.md): signing envelopes and writing them. */
 import { AxError, isAxError } from '../errors.ts';
 import { encodeBase64 } from './base64.ts';
-import { type Envelope, MAX_SIGNATURES, pae } from './dsse.ts';
+import { type Envelope, type EnvelopeSignature, MAX_SIGNATURES, pae } from './dsse.ts';
 import type { JsonValue } from './json.ts';
 import { type Ed25519PublicJwk, publicJwk } from './jwk.ts';
-import { parseVerificationKey, type SigningKey, signMessage, verifySignature } from './signing-keys.ts';
+import type { Signer } from './signer.ts';
+import {
+  parseVerificationKey,
+  type SigningKey,
+  signMessage,
+  type VerificationKey,
+  verifySignature,
+} from './signing-keys.ts';
 
 /**
  * Signs a body with each of the keys.
@@ -17,8 +24,12 @@ export function signEnvelope(payloadType: string, body: Uint8Array, keys: readon
       hint: 'make one with: ax keys generate',
     });
   }
-  const unsigned: Envelope = { payloadType, payload: Buffer.from(body), signatures: [] };
-  return keys.reduce(addSignature, unsigned);
+  return keys.reduce(addSignature, unsignedEnvelope(payloadType, body));
+}
+
+/** What a signer is given for its first signature; an envelope without one is never written. */
+export function unsignedEnvelope(payloadType: string, body: Uint8Array): Envelope {
+  return { payloadType, payload: Buffer.from(body), signatures: [] };
 }
 
 /**
@@ -29,7 +40,36 @@ export function signEnvelope(payloadType: string, body: Uint8Array, keys: readon
  */
 export function addSignature(envelope: Envelope, key: SigningKey): Envelope {
   const message = pae(envelope.payloadType, envelope.payload);
-  const others = envelope.signatures.filter(
+  const others = signaturesByOthers(envelope, key, message);
+  return { ...envelope, signatures: [...others, signatureBy(key, signMessage(key, message))] };
+}
+
+/**
+ * The same by a signer elsewhere, whose word is not taken for it: what it gives is verified.
+ *
+ * @throws ENVELOPE_MALFORMED before the signer is asked
+ * @throws SIGNATURE_INVALID when what it gives is no signature by its key over the payload
+ * @throws what the signer throws
+ */
+export async function addSignatureOf(envelope: Envelope, signer: Signer): Promise<Envelope> {
+  const { key } = signer;
+  const message = pae(envelope.payloadType, envelope.payload);
+  const others = signaturesByOthers(envelope, key, message);
+  const sig = Buffer.from(await signer.sign(message));
+  if (!verifySignature(key, message, sig)) {
+    throw new AxError('SIGNATURE_INVALID', `expected a signature by ${key.kid}, found one that is not`, {
+      hint: 'what keeps the key answers wrongly; nothing was written. Look at it: ssh-add -l',
+    });
+  }
+  return { ...envelope, signatures: [...others, signatureBy(key, sig)] };
+}
+
+function signaturesByOthers(
+  { signatures }: Envelope,
+  key: VerificationKey,
+  message: Uint8Array,
+): EnvelopeSignature[] {
+  const others = signatures.filter(
     ({ keyid, sig }) => keyid !== key.kid && !verifySignature(key, message, sig),
   );
   if (others.length >= MAX_SIGNATURES) {
@@ -38,10 +78,12 @@ export function addSignature(envelope: Envelope, key: SigningKey): Envelope {
       hint: 'sign the content afresh with the keys that are needed',
     });
   }
-  const signature = { keyid: key.kid, sig: signMessage(key, message) };
+  return others;
+}
+
+function signatureBy(key: VerificationKey, sig: Buffer): EnvelopeSignature {
   // The JWK of an HMAC key is the secret itself, so there is no public hint to give.
-  const added = key.algorithm === 'Ed25519' ? { ...signature, jwk: publicJwk(key) } : signature;
-  return { ...envelope, signatures: [...others, added] };
+  return key.algorithm === 'Ed25519' ? { keyid: key.kid, sig, jwk: publicJwk(key) } : { keyid: key.kid, sig };
 }
 
 /**

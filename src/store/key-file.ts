@@ -13,8 +13,9 @@ import type { Vault } from './vault.ts';
  */
 
 /**
- * signing: manifests. approval: approvals alone. host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an
- * X25519 key that they are wrapped for as well, with its private part or, for a reader elsewhere, without.
+ * signing: manifests, with the private part or, where an ssh-agent has that, without. approval: approvals alone.
+ * host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an X25519 key that they are
+ * wrapped for as well, with its private part or, for a reader elsewhere, without.
  */
 const KEY_ROLES = ['signing', 'approval', 'host', 'receipt', 'recipient'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
@@ -29,10 +30,10 @@ export interface StoredKey {
   readonly publicJwk: JsonValue | null;
   /** How the private part is protected by a passphrase; null when it is not. */
   readonly protection: ProtectedText | null;
-  /** False for a public key alone: what is sealed to it cannot be opened here. */
+  /** False for a public key alone: what is sealed to it cannot be opened here; what it signs, an ssh-agent signs. */
   readonly hasPrivatePart: boolean;
   /**
-   * The JWK: with its private part, but for a recipient elsewhere.
+   * The JWK: with its private part, where that is here.
    *
    * @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED for a protected key
    */
@@ -46,6 +47,9 @@ const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> =
   receipt: ['A256KW'],
   recipient: ['X25519'],
 };
+
+/** Roles of which the public part alone is a key to work with. */
+const PUBLIC_ALONE: readonly KeyRole[] = ['signing', 'recipient'];
 
 /** @throws KEY_MALFORMED, KEY_PERMISSIONS, IO */
 export function readKeyFile(path: string, uid: number, vault: Vault): StoredKey {
@@ -133,7 +137,7 @@ export function parseKeyFor(role: KeyRole, jwk: unknown, where: string): ParsedJ
     const expected = ALGORITHMS[role].join(', ');
     throw malformed(where, `expected a key for ${role} (${expected}), found ${key.algorithm}`);
   }
-  if (hasPrivatePart(key) || role === 'recipient') return key;
+  if (hasPrivatePart(key) || PUBLIC_ALONE.includes(role)) return key;
   throw malformed(where, `expected a private key for ${role}, found a public one (it has no member d)`);
 }
 

@@ -28,8 +28,7 @@ export interface KeyEntry extends Omit<StoredKey, 'open'> {
   readonly state: 'active' | 'retired' | 'revoked';
   readonly revocation: Revocation | null;
   /**
-   * The JWK: with its private part, but for a recipient elsewhere. Of a protected key it is opened when it is asked
-   * for; @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED
+   * The JWK: with its private part, where that is here. Of a protected key it is opened when it is asked for; @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED
    */
   readonly jwk: JsonValue;
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { signApproval } from '../../src/manifest/approval.ts';
 import { sha256Canonical } from '../../src/security/canonical.ts';
 import { sha256Hex } from '../../src/security/digest.ts';
 import { serializeEnvelope } from '../../src/security/dsse-sign.ts';
+import { signApproval } from '../support/approvals.ts';
 import { signingKeys } from '../support/craft.ts';
 import { createRig, PROJECT, type Rig } from '../support/rig.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type ApprovalSubject, signApproval, verifyApproval } from '../../src/manifest/approval.ts';
+import { type ApprovalSubject, requireApproverKey, verifyApproval } from '../../src/manifest/approval.ts';
 import { MANIFEST_PAYLOAD_TYPE } from '../../src/manifest/verify.ts';
 import { serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
 import { generateEd25519, generateHmacKey, parseSigningKey } from '../../src/security/signing-keys.ts';
-import { HOUR, ID, NOW, SUBJECT } from '../support/approvals.ts';
+import { HOUR, ID, NOW, SUBJECT, signApproval } from '../support/approvals.ts';
 import { codeOf } from '../support/code-of.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
@@ -69,7 +69,7 @@ describe('an approval does not count', () => {
   });
 
   test('by a shared secret: it cannot be made, and is not verified', () => {
-    expect(codeOf(() => approvalBy(shared))).toBe('KEY_MALFORMED');
+    expect(codeOf(() => requireApproverKey(shared))).toBe('KEY_MALFORMED');
     const forged = signEnvelope('application/vnd.ax.approval.v1+json', Buffer.from('{}'), [shared]);
     expect(codeOf(() => verify(Buffer.from(serializeEnvelope(forged))))).toBe('SIGNATURE_UNTRUSTED');
   });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type ApprovalSubject, signApproval } from '../../src/manifest/approval.ts';
+import type { ApprovalSubject } from '../../src/manifest/approval.ts';
 import { loadApprovals } from '../../src/manifest/load-approvals.ts';
 import { MANIFEST_PAYLOAD_TYPE } from '../../src/manifest/verify.ts';
 import type { SnapshotApproval } from '../../src/runtime/guards/snapshot.ts';
 import { encodeBase64 } from '../../src/security/base64.ts';
 import { addSignature, serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
 import { generateEd25519, generateHmacKey, parseSigningKey } from '../../src/security/signing-keys.ts';
-import { HOUR, ID, NOW, SUBJECT } from '../support/approvals.ts';
+import { HOUR, ID, NOW, SUBJECT, signApproval } from '../support/approvals.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const random = seededRandom('load-approvals');

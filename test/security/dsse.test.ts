@@ -2,16 +2,23 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import { type Envelope, pae, parseEnvelope } from '../../src/security/dsse.ts';
-import { addSignature, serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
+import {
+  addSignature,
+  addSignatureOf,
+  serializeEnvelope,
+  signEnvelope,
+} from '../../src/security/dsse-sign.ts';
 import { verifiedKeys, verifyThreshold } from '../../src/security/dsse-verify.ts';
 import { verifyHmacSha256 } from '../../src/security/hmac.ts';
 import { type JsonValue, parseJson } from '../../src/security/json.ts';
+import { localSigner } from '../../src/security/signer.ts';
 import {
   generateEd25519,
   generateHmacKey,
   parseSigningKey,
   parseVerificationKey,
   type SigningKey,
+  signMessage,
   type VerificationKey,
 } from '../../src/security/signing-keys.ts';
 import { codeOf } from '../support/code-of.ts';
@@ -295,6 +302,26 @@ describe('signing', () => {
     expect(full.signatures).toHaveLength(16);
     expect(addSignature(full, keys[3] as SigningKey).signatures).toHaveLength(16);
     expect(codeOf(() => addSignature(full, alice))).toBe('ENVELOPE_MALFORMED');
+  });
+
+  it('by a signer elsewhere comes to the same, is asked for where there is room, and is verified', async () => {
+    const envelope = signEnvelope(TYPE, BODY, [bob]);
+    expect(await addSignatureOf(envelope, localSigner(alice))).toEqual(addSignature(envelope, alice));
+    expect(await addSignatureOf(envelope, localSigner(team))).toEqual(addSignature(envelope, team));
+
+    const full = signEnvelope(TYPE, BODY, Array.from({ length: 16 }, edKey));
+    const asked: Uint8Array[] = [];
+    const signer = {
+      key: alice,
+      async sign(message: Uint8Array) {
+        asked.push(message);
+        return signMessage(bob, message);
+      },
+    };
+    await expect(addSignatureOf(full, signer)).rejects.toMatchObject({ code: 'ENVELOPE_MALFORMED' });
+    expect(asked).toEqual([]);
+    await expect(addSignatureOf(envelope, signer)).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
+    expect(asked).toEqual([pae(TYPE, BODY)]);
   });
 });
 

@@ -39,6 +39,7 @@ const add = (role: KeyRole, now = NOW) => {
   const jwk = role === 'receipt' ? generateReceiptKey(randomBytes) : generateEd25519(randomBytes);
   return addKey(keys, { role, jwk, now, uid: UID });
 };
+const publicPartOf = ({ d: _, ...jwk }: ReturnType<typeof generateEd25519>) => jwk;
 const load = () => loadKeyring(keys, UID);
 
 describe('which key is in use', () => {
@@ -143,11 +144,21 @@ describe('a key file', () => {
       ['receipt', generateX25519(randomBytes)],
       ['host', generateHmacKey(randomBytes)],
       ['signing', generateReceiptKey(randomBytes)],
+      ['host', publicPartOf(generateEd25519(randomBytes))],
     ];
     for (const [role, jwk] of wrong) {
       expect(codeOf(() => addKey(keys, { role, jwk, now: NOW, uid: UID }))).toBe('KEY_MALFORMED');
       expect(load()).toEqual([]);
     }
+  });
+
+  test('to sign with may have its private part elsewhere', () => {
+    const jwk = publicPartOf(generateEd25519(randomBytes));
+    const entry = addKey(keys, { role: 'signing', jwk, now: NOW, uid: UID });
+    expect(entry).toMatchObject({ kid: jwk.kid, state: 'active', hasPrivatePart: false, protection: null });
+    expect(load().map(({ kid, publicJwk, hasPrivatePart }) => [kid, publicJwk, hasPrivatePart])).toEqual([
+      [jwk.kid, jwk, false],
+    ]);
   });
 
   test('that was being written when ax was killed is not a key', () => {

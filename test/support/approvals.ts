@@ -1,4 +1,7 @@
-import type { ApprovalSubject } from '../../src/manifest/approval.ts';
+import { type ApprovalSubject, unsignedApproval } from '../../src/manifest/approval.ts';
+import type { Envelope } from '../../src/security/dsse.ts';
+import { addSignature } from '../../src/security/dsse-sign.ts';
+import type { SigningKey } from '../../src/security/signing-keys.ts';
 
 /** What is approved in tests of approvals, and when. */
 export const NOW = Date.UTC(2026, 0, 15, 12);
@@ -10,3 +13,11 @@ export const SUBJECT: ApprovalSubject = {
   task: 'deploy',
   inputsSha256: 'b'.repeat(64),
 };
+
+/** An approval as `ax approve` makes it, by a key that is here. */
+export function signApproval(
+  subject: ApprovalSubject,
+  { key, ...when }: { id: string; key: SigningKey; now: number; validMs: number },
+): Envelope {
+  return addSignature(unsignedApproval(subject, when), key);
+}

@@ -277,8 +277,9 @@ export const keysList = z.strictObject({
 export const keysImport = z.strictObject({
   schema: z.literal('ax.keys.import/1'),
   kid,
-  role: z.literal('recipient'),
-  algorithm: z.literal('X25519'),
+  role: z.enum(['signing', 'recipient']),
+  algorithm: z.enum(['Ed25519', 'X25519']),
+  private: z.boolean(),
   state: z.enum(['made', 'kept']),
 });
 
