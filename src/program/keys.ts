@@ -51,7 +51,7 @@ export function addKeys({ add, group, context }: Tree): void {
       options: [role('which key (default: receipt)', rotating), algorithm],
       examples: ['ax keys rotate', 'ax keys rotate --role signing'],
     },
-    async (options: object) => (await import('../commands/keys.ts')).rotateCommand(context, options),
+    async (options: object) => (await import('../commands/keys-rotate.ts')).rotateCommand(context, options),
   );
   add(
     keys,

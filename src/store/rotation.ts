@@ -1,5 +1,5 @@
-import type { Identity, Recipient } from '../security/encryption-keys.ts';
-import { rewrap } from '../security/jwe.ts';
+import type { ReceiptKey } from '../security/encryption-keys.ts';
+import { type JweRecipient, rewrap } from '../security/jwe.ts';
 import type { Database } from './database.ts';
 import { countByKey, replaceRecipient, wrappedUnder } from './receipts.ts';
 
@@ -8,9 +8,8 @@ const BATCH = 1000;
 
 export interface Rewrap {
   /** The retired keys. */
-  readonly from: readonly Identity[];
-  readonly to: Recipient;
-  readonly randomBytes: (count: number) => Uint8Array;
+  readonly from: readonly ReceiptKey[];
+  readonly to: ReceiptKey;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -25,7 +24,7 @@ export interface Rewrap {
  * @returns how many receipts were re-wrapped
  * @throws RECEIPT_TAMPERED when a wrapped key does not unwrap; those before it have moved, it has not
  */
-export function rewrapReceipts(database: Database, { from, to, randomBytes, onProgress }: Rewrap): number {
+export function rewrapReceipts(database: Database, { from, to, onProgress }: Rewrap): number {
   const counts = countByKey(database);
   const total = from.reduce((sum, key) => sum + (counts.get(key.kid) ?? 0), 0);
   let done = 0;
@@ -33,8 +32,12 @@ export function rewrapReceipts(database: Database, { from, to, randomBytes, onPr
     for (;;) {
       const moved = database.write(() => {
         const batch = wrappedUnder(database, key.kid, BATCH);
-        for (const wrapped of batch) {
-          replaceRecipient(database, wrapped, rewrap(wrapped.recipient, { from: key, to, randomBytes }));
+        const replacements = rewrap(
+          batch.map(({ recipient }) => recipient),
+          { from: key, to },
+        );
+        for (const [index, wrapped] of batch.entries()) {
+          replaceRecipient(database, wrapped, replacements[index] as JweRecipient);
         }
         return batch.length;
       });
