@@ -148,4 +148,30 @@ export function addKeys({ add, group, context }: Tree): void {
     async (kid: string, options: object) =>
       (await import('../commands/keys-revoke.ts')).revokeCommand(context, kid, options),
   );
+  add(
+    keys,
+    {
+      name: 'remove',
+      summary: 'take a retired or revoked key out of the keyring for good',
+      description:
+        'Remove the file of a receipt or recipient key that is retired or revoked and that no receipt is sealed to any ' +
+        'more. Every store that the keyring was used in is looked through, and takes no receipt under the key from then ' +
+        'on; while receipts, a run that goes on or a rotation refer to it, the key stays. A store that is not there any ' +
+        'more has to be named by --forget-store. What nobody can know of (exports, copies of stores, backups, ' +
+        'snapshots) cannot be opened with this keyring afterwards; and the file of a key that was removed may still be ' +
+        'in backups, snapshots, and blocks that a disk has not overwritten. Asks, or wants --yes; it cannot be taken ' +
+        'back.',
+      arguments: [['<kid>', 'the beginning of its kid']],
+      options: [
+        new Option(
+          '--forget-store <dir>',
+          'a store that is gone for good, receipts and all; may be given again',
+        ).argParser(several),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: ['ax keys remove 3q2-7w', 'ax keys remove 3q2-7w --forget-store /srv/old/.ax --yes'],
+    },
+    async (kid: string, options: object) =>
+      (await import('../commands/keys-remove.ts')).removeCommand(context, kid, options),
+  );
 }

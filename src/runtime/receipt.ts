@@ -28,6 +28,11 @@ export interface EvidenceKeys {
   readonly recipients: readonly Recipient[];
 }
 
+/** The kids of whoever may read it. */
+export function kidsOf({ recipients }: EvidenceKeys): string[] {
+  return recipients.map(({ kid }) => kid);
+}
+
 /**
  * Makes a receipt, in this order and no other: scrub, sign, encrypt. What is not scrubbed is never signed, and
  * what is not encrypted never leaves this function. When scrubbing fails, the receipt still says how the attempt ended,

@@ -6,6 +6,7 @@ import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { countUnder, replaceRecipient, wrappedUnder } from '../store/receipts.ts';
+import { requireNotRemoved } from '../store/removed-keys.ts';
 import {
   advanceRotation,
   currentRotation,
@@ -154,6 +155,7 @@ function keysOf(keyring: Keyring, kid: string | null): Keys {
 function moveBatch({ context, database }: RotationEdge, { rotation, to, from, resealing }: Work): number {
   const { key, wrapped } = firstUnder(database, from, BATCH[rotation.kind]);
   if (key === undefined) return 0;
+  requireNotRemoved(database, [to.kid]);
   if (resealing !== null) {
     for (const { receiptId } of wrapped) reencrypt({ context, database }, receiptId, resealing);
     return wrapped.length;

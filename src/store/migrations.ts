@@ -157,5 +157,11 @@ export const MIGRATIONS: readonly string[] = [
     done       INTEGER NOT NULL,
     left_out   TEXT NOT NULL
   ) STRICT;
+
+  -- Keys that no receipt of this store may be sealed to any more.
+  CREATE TABLE removed_keys (
+    kid TEXT PRIMARY KEY,
+    at  INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -5,6 +5,7 @@ import type { Jwe, JweRecipient } from '../security/jwe.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import type { Database } from './database.ts';
 import { type Conditions, conditionsOf, type ReceiptFilter } from './receipt-filter.ts';
+import { requireNotRemoved } from './removed-keys.ts';
 import type { OutcomeName } from './runs.ts';
 
 /**
@@ -27,7 +28,11 @@ export interface StoredReceipt extends ReceiptRow {
   readonly jwe: Jwe;
 }
 
-/** Adds a receipt; inside `database.write`. An attempt has one receipt: a second is refused by the key. */
+/**
+ * Adds a receipt; inside `database.write`. An attempt has one receipt: a second is refused by the key.
+ *
+ * @throws KEY_UNKNOWN when it is sealed to a key that was removed
+ */
 export function insertReceipt(database: Database, receipt: StoredReceipt): void {
   database
     .prepare(
@@ -54,6 +59,7 @@ export function insertReceipt(database: Database, receipt: StoredReceipt): void 
 }
 
 function insertRecipient(database: Database, receiptId: string, recipient: JweRecipient): void {
+  requireNotRemoved(database, [recipient.header.kid]);
   database
     .prepare('INSERT INTO receipt_recipients (receipt_id, kid, header, encrypted_key) VALUES (?, ?, ?, ?)')
     .run(receiptId, recipient.header.kid, JSON.stringify(recipient.header), recipient.encrypted_key);

@@ -294,6 +294,14 @@ export const keysRotate = z.strictObject({
   resumed: z.boolean(),
 });
 
+export const keysRemove = z.strictObject({
+  schema: z.literal('ax.keys.remove/1'),
+  kid,
+  role: z.enum(['receipt', 'recipient']),
+  stores: z.array(z.string()),
+  forgotten: z.array(z.string()),
+});
+
 export const keysRevoke = z.strictObject({
   schema: z.literal('ax.keys.revoke/1'),
   kid,
