@@ -25,6 +25,7 @@ import {
 } from '../store/keyring.ts';
 import { sealingRecipients } from '../store/receipt-keys.ts';
 import { describeRevocation, loadRevocations, type Revocations } from '../store/revocations.ts';
+import { registerStore } from '../store/store-register.ts';
 import type { Session } from './session.ts';
 
 export type SigningAlgorithm = 'ed25519' | 'hmac';
@@ -121,13 +122,19 @@ export function keepKey(
 }
 
 /**
- * What receipts are made with. The host's key is made on first use: it says which machine a receipt is from,
- * and gives nobody any right. A receipt key is never made on the side: who can read evidence is a decision.
+ * What receipts are made with in this store, by the keyring as it is once the store is in its register. The host's key
+ * is made on first use: it says which machine a receipt is from, and gives nobody any right. A receipt key is never
+ * made on the side: who can read evidence is a decision.
  *
  * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_PERMISSIONS, ENVIRONMENT_MALFORMED
  */
-export function evidenceKeys(session: Session, database: Database, keyring: Keyring): EvidenceKeys {
-  const recipients = sealingRecipients(session.context, keyring);
+export function evidenceKeys(session: Session, database: Database): EvidenceKeys {
+  const { context, home } = session;
+  // In this order: a key that was retired by then is not sealed to, and whoever removes one that is retired later finds
+  // this store in the register.
+  registerStore(home.storesDir, database.directory, context.actor.uid);
+  const keyring = readKeyring(session);
+  const recipients = sealingRecipients(context, keyring);
   const host =
     activeKey(keyring, 'host') ?? createKey(session, database, { role: 'host', change: 'generate' });
   return { host: parseSigningKey(host.jwk, host.kid), recipients };

@@ -60,11 +60,10 @@ export async function importCommand(context: Context, options: ImportOptions): P
       '--key: a command line is seen by every user of this machine; --key-file and AX_LEGACY_KEY are not',
     );
   }
-  const keyring = readKeyring(session);
   // Before anything is written: without a key to seal to there is no import.
-  sealingRecipients(context, keyring);
+  sealingRecipients(context, readKeyring(session));
   const { imported, unread } = await withStore(session, (database) =>
-    importFolder(session, database, { folder, keys: evidenceKeys(session, database, keyring) }),
+    importFolder(session, database, { folder, keys: evidenceKeys(session, database) }),
   );
   report(session, folder, { imported, unread });
   return unread.length === 0 ? 0 : exitCodeOf('IMPORT_INVALID');

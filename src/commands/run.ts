@@ -9,7 +9,7 @@ import { prewarmFor } from '../runtime/guards/gate.ts';
 import type { Isolate } from '../runtime/isolate/isolate.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { RUN_MARK } from '../runtime/process-tree.ts';
-import type { EvidenceKeys } from '../runtime/receipt.ts';
+import { type EvidenceKeys, kidsOf } from '../runtime/receipt.ts';
 import { recordRefusal } from '../runtime/refusal.ts';
 import { type RunResult, superviseRun } from '../runtime/supervisor.ts';
 import { ownIdentity } from '../runtime/supervisor-identity.ts';
@@ -120,7 +120,7 @@ async function launch(
   loadTrust(context, session.home);
   return withStore(session, async (database) => {
     const asked = ask(database);
-    const keys = evidenceKeys(session, database, keyring);
+    const keys = evidenceKeys(session, database);
     const attempt = { session, isolate, keyring, database, keys, lock, options, ...asked };
     const verification = await verifyLock(session, lock);
     if (!verification.ok) return refuse(attempt, { error: verification.error, verified: null, findings: [] });
@@ -160,7 +160,7 @@ async function execute(
     keyring,
     verified,
     host: keys.host,
-    recipients: keys.recipients.map(({ kid }) => kid),
+    recipients: kidsOf(keys),
     approvals: options.approval ?? [],
   });
   const reporter = await createRunReporter(context, output, {

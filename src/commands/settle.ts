@@ -3,7 +3,7 @@ import { visible } from '../output/escape.ts';
 import { lostRuns, settleRun } from '../runtime/settle.ts';
 import { ownIdentity } from '../runtime/supervisor-identity.ts';
 import type { Database } from '../store/database.ts';
-import { evidenceKeys, readKeyring } from './keys-access.ts';
+import { evidenceKeys } from './keys-access.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -14,7 +14,7 @@ export function settleLost(session: Session, database: Database): void {
   const { context, output } = session;
   for (const run of lostRuns({ context, database })) {
     try {
-      const keys = evidenceKeys(session, database, readKeyring(session));
+      const keys = evidenceKeys(session, database);
       const receiptId = settleRun({ context, database, keys, supervisor: ownIdentity(context) }, run);
       if (receiptId === null) continue;
       output.warn(`run ${run.id} of ${visible(run.task)} lost its supervisor; settled, receipt ${receiptId}`);

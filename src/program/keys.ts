@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { several } from './options.ts';
 import type { Tree } from './tree.ts';
 
 /** `ax keys`: the keyring. */
@@ -45,14 +46,35 @@ export function addKeys({ add, group, context }: Tree): void {
       name: 'rotate',
       summary: 'put a new key in the place of a role’s current one',
       description:
-        'Make a new key. For the receipt key (the default), every receipt of this store is re-wrapped for it; a ' +
-        'rotation that was cut short is finished by the next one. For the signing key, what the old one signed ' +
-        'still verifies, and ax.lock wants a new signature. Rotation cannot take back what was copied: whoever has ' +
-        'the old key and an old copy of the store can still read those receipts.',
-      options: [role('which key (default: receipt)', rotating), algorithm],
-      examples: ['ax keys rotate', 'ax keys rotate --role signing'],
+        'Make a new key. For the receipt key (the default), every receipt of this store is re-wrapped for it; with ' +
+        '--reencrypt, the content key of each is replaced as well, so that a content key which got out opens nothing ' +
+        'that is here. Recipients that receipts have beside the receipt key stay, revoked ones do not; one whose public ' +
+        'key is not here ends it before it begins, unless --without names it. A rotation that was cut short is ' +
+        'finished by the next one. For the signing key, what the old one signed still verifies, and ax.lock wants a ' +
+        'new signature. Rotation cannot take back what was copied: whoever has an old key, or a content key, and an ' +
+        'old copy of the store (a backup, a snapshot of the file system, an export, blocks that a disk has not ' +
+        'overwritten) can still read those receipts.',
+      options: [
+        role('which key (default: receipt)', rotating),
+        algorithm,
+        new Option('--reencrypt', 'give every receipt a fresh content key too'),
+        new Option(
+          '--without <kid>',
+          'with --reencrypt: a reader that receipts are not sealed to any more; may be given again',
+        ).argParser(several),
+        new Option(
+          '--catch-up',
+          'make no new key: bring this store under the active one, which another has made',
+        ),
+      ],
+      examples: [
+        'ax keys rotate',
+        'ax keys rotate --reencrypt',
+        'ax keys rotate --catch-up --store ../web/.ax',
+        'ax keys rotate --role signing',
+      ],
     },
-    async (options: object) => (await import('../commands/keys.ts')).rotateCommand(context, options),
+    async (options: object) => (await import('../commands/keys-rotate.ts')).rotateCommand(context, options),
   );
   add(
     keys,
@@ -133,5 +155,31 @@ export function addKeys({ add, group, context }: Tree): void {
     },
     async (kid: string, options: object) =>
       (await import('../commands/keys-revoke.ts')).revokeCommand(context, kid, options),
+  );
+  add(
+    keys,
+    {
+      name: 'remove',
+      summary: 'take a retired or revoked key out of the keyring for good',
+      description:
+        'Remove the file of a receipt or recipient key that is retired or revoked and that no receipt is sealed to any ' +
+        'more. Every store that the keyring was used in is looked through, and takes no receipt under the key from then ' +
+        'on; while receipts, a run that goes on or a rotation refer to it, the key stays. A store that is not there any ' +
+        'more has to be named by --forget-store. What nobody can know of (exports, copies of stores, backups, ' +
+        'snapshots) cannot be opened with this keyring afterwards; and the file of a key that was removed may still be ' +
+        'in backups, snapshots, and blocks that a disk has not overwritten. Asks, or wants --yes; it cannot be taken ' +
+        'back.',
+      arguments: [['<kid>', 'the beginning of its kid']],
+      options: [
+        new Option(
+          '--forget-store <dir>',
+          'a store that is gone for good, receipts and all; may be given again',
+        ).argParser(several),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: ['ax keys remove 3q2-7w', 'ax keys remove 3q2-7w --forget-store /srv/old/.ax --yes'],
+    },
+    async (kid: string, options: object) =>
+      (await import('../commands/keys-remove.ts')).removeCommand(context, kid, options),
   );
 }

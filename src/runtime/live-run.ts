@@ -2,6 +2,7 @@ import { AxError } from '../errors.ts';
 import type { DependencyFinding } from '../manifest/dependencies.ts';
 import { appendAudit } from '../store/audit.ts';
 import { dropTokens } from '../store/cancel-tokens.ts';
+import { requireNotRemoved } from '../store/removed-keys.ts';
 import { loadRun, type Run, reopenRun } from '../store/runs.ts';
 import type { LiveRun } from './dispatcher.ts';
 import { createSpanId } from './events.ts';
@@ -10,6 +11,7 @@ import type { Invocation } from './invocation.ts';
 import type { State } from './machine.ts';
 import { openRun } from './new-run.ts';
 import type { Plan } from './plan.ts';
+import { kidsOf } from './receipt.ts';
 
 export interface OpenedRun {
   readonly row: Run;
@@ -21,6 +23,7 @@ export interface OpenedRun {
  * `retryOf` the next attempt of one that has ended.
  *
  * @throws EVENT_REJECTED when another process has retried that run meanwhile
+ * @throws KEY_UNKNOWN when a key that its receipt would be sealed to was removed meanwhile; nothing is then opened
  */
 export function openLiveRun(
   invocation: Invocation,
@@ -28,6 +31,7 @@ export function openLiveRun(
 ): OpenedRun {
   const { context, database, verified } = invocation;
   const id = database.write(() => {
+    requireNotRemoved(database, kidsOf(invocation.keys));
     const opened = retryOf === null ? openNew(invocation, plan) : reopen(invocation, retryOf);
     const now = context.now();
     const record = { runId: opened, actor: context.actor };

@@ -7,7 +7,7 @@ import { verifyThreshold } from '../security/dsse-verify.ts';
 import type { Identity, Recipient } from '../security/encryption-keys.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
-import { open, seal } from '../security/jwe.ts';
+import { type Jwe, open, seal } from '../security/jwe.ts';
 import type { Secret } from '../security/mask.ts';
 import { createValueScrubber, withhold } from '../security/scrub/value.ts';
 import type { SigningKey, VerificationKey } from '../security/signing-keys.ts';
@@ -26,6 +26,11 @@ import {
 export interface EvidenceKeys {
   readonly host: SigningKey;
   readonly recipients: readonly Recipient[];
+}
+
+/** The kids of whoever may read it. */
+export function kidsOf({ recipients }: EvidenceKeys): string[] {
+  return recipients.map(({ kid }) => kid);
 }
 
 /**
@@ -124,6 +129,32 @@ export function openReceipt(receipt: StoredReceipt, identities: readonly Identit
   } catch (error) {
     if (isAxError(error, 'RECEIPT_TAMPERED') || !isAxError(error)) throw error;
     throw tampered(receipt.id, error.message, error);
+  }
+}
+
+/**
+ * The same plaintext under a new seal: another content key and nonce, other recipients, the same header.
+ *
+ * @throws KEY_UNKNOWN, RECEIPT_TAMPERED as `openReceipt`; what does not authenticate is not sealed again
+ */
+export function resealReceipt(
+  receipt: StoredReceipt,
+  keys: {
+    identities: readonly Identity[];
+    recipients: readonly Recipient[];
+    randomBytes: (count: number) => Uint8Array;
+  },
+): Jwe {
+  const header = sealedHeader(receipt.id, receipt.runId);
+  const plaintext = open(receipt.jwe, { keys: keys.identities, expectedHeader: header });
+  try {
+    return seal(plaintext, {
+      protectedHeader: header,
+      recipients: keys.recipients,
+      randomBytes: keys.randomBytes,
+    });
+  } finally {
+    plaintext.fill(0);
   }
 }
 

@@ -3,9 +3,11 @@ import type { DependencyFinding } from '../manifest/dependencies.ts';
 import type { VerifiedManifest } from '../manifest/verify.ts';
 import { countTowardsAlert } from '../store/alerts.ts';
 import { appendAudit } from '../store/audit.ts';
+import { requireNotRemoved } from '../store/removed-keys.ts';
 import { dependencyRecord, finishAttempt, manifestRecord } from './finish.ts';
 import type { Invocation } from './invocation.ts';
 import { openRun } from './new-run.ts';
+import { kidsOf } from './receipt.ts';
 import { NOTHING_EXECUTED } from './statement.ts';
 
 export interface Refusal {
@@ -31,6 +33,7 @@ export function recordRefusal(
 ): { runId: string; receiptId: string } {
   const { context, database } = edge;
   const row = database.write(() => {
+    requireNotRemoved(database, kidsOf(edge.keys));
     const run = openRun(edge, {
       project: verified?.manifest.project ?? UNVERIFIED,
       task,

@@ -8,7 +8,7 @@ import { decryptGcm, encryptGcm, GCM_IV_BYTES, GCM_KEY_BYTES } from './aes-gcm.t
 import { encodeBase64url } from './base64.ts';
 import { canonicalJson } from './canonical.ts';
 import { equalBytes } from './digest.ts';
-import type { Identity, Recipient } from './encryption-keys.ts';
+import type { Identity, ReceiptKey, Recipient } from './encryption-keys.ts';
 import type { JsonValue } from './json.ts';
 import { MAX_RECIPIENTS, parseJwe } from './jwe-parse.ts';
 import {
@@ -19,6 +19,7 @@ import {
   parseRecipient,
 } from './jwe-recipient.ts';
 import { tampered } from './jwe-shape.ts';
+import { unwrapKeys, wrapKeys } from './key-wrap-batch.ts';
 import { drawBytes, type RandomBytes } from './random.ts';
 
 export type { JweRecipient };
@@ -137,24 +138,34 @@ function unknownKey(recipients: readonly ParsedRecipient[]): AxError {
   });
 }
 
-export interface RewrapOptions {
-  readonly from: Identity;
-  readonly to: Recipient;
-  readonly randomBytes: RandomBytes;
-}
-
 /**
- * The same content key for another recipient. Only the wrapping is authenticated here: whether the content is
- * intact shows when it is opened.
+ * The same content keys for another receipt key, in the same order. Only the wrapping is authenticated here: whether
+ * the content is intact shows when it is opened.
  *
- * @throws KEY_UNKNOWN when the recipient is not `from`
- * @throws RECEIPT_TAMPERED when it has another shape or does not unwrap
+ * @throws KEY_UNKNOWN when a recipient is not `from`
+ * @throws RECEIPT_TAMPERED when one has another shape or does not unwrap
  */
-export function rewrap(recipient: unknown, { from, to, randomBytes }: RewrapOptions): JweRecipient {
-  const contentKey = findContentKey([parseRecipient(recipient, 'recipient')], [from]);
+export function rewrap(
+  recipients: readonly unknown[],
+  { from, to }: { from: ReceiptKey; to: ReceiptKey },
+): JweRecipient[] {
+  const wrapped = recipients.map((recipient) => {
+    const parsed = parseRecipient(recipient, 'recipient');
+    if (parsed.kid !== from.kid) throw unknownKey([parsed]);
+    if (parsed.alg !== from.algorithm) throw tampered(`the content key for ${from.kid} does not unwrap`);
+    return parsed.encryptedKey;
+  });
+  const contentKeys = unwrapKeys(from.key, wrapped);
   try {
-    return encryptKey(to, contentKey, randomBytes);
+    const known = contentKeys.map((key) => {
+      if (key !== undefined) return key;
+      throw tampered(`the content key for ${from.kid} does not unwrap`);
+    });
+    return wrapKeys(to.key, known).map((bytes) => ({
+      header: { alg: to.algorithm, kid: to.kid },
+      encrypted_key: encodeBase64url(bytes),
+    }));
   } finally {
-    contentKey.fill(0);
+    for (const key of contentKeys) key?.fill(0);
   }
 }

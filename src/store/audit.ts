@@ -23,6 +23,7 @@ export type AuditType =
   | 'event.rejected'
   | 'cancel.request'
   | 'key.change'
+  | 'key.rotation'
   | 'trust.change'
   | 'receipt.read'
   | 'receipt.import'

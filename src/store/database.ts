@@ -25,6 +25,12 @@ export interface Database {
   write<T>(body: () => T): T;
   /** Runs `body` on one consistent snapshot. */
   read<T>(body: () => T): T;
+  /**
+   * Moves what the journal file holds into the database and cuts it to nothing, so that no older content is left in it.
+   *
+   * @throws STORE_BUSY when another process reads an older state for longer than a lock is waited for
+   */
+  emptyJournal(): void;
   close(): void;
 }
 
@@ -174,6 +180,11 @@ function handle(sqlite: DatabaseSync, directory: string): Database {
     },
     write: (body) => transaction(() => whenFree(sqlite, 'BEGIN IMMEDIATE'), body),
     read: (body) => transaction(() => sqlite.exec('BEGIN'), body),
+    emptyJournal: () =>
+      translate(directory, () => {
+        const { busy } = sqlite.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {};
+        if (busy !== 0) throw storeBusy(directory);
+      }),
     close: () => sqlite.close(),
   };
 }
@@ -199,6 +210,14 @@ function primaryCode(error: unknown): number | null {
   return error.errcode === IOERR_SHMSIZE ? SQLITE.FULL : Number(error.errcode) & 0xff;
 }
 
+function storeBusy(directory: string, cause?: unknown): AxError {
+  return new AxError('STORE_BUSY', `${directory}: the store is in use by another process`, {
+    cause,
+    hint: 'try again in a moment',
+    retryAfterSeconds: 1,
+  });
+}
+
 function translate<T>(directory: string, body: () => T): T {
   try {
     return body();
@@ -209,11 +228,7 @@ function translate<T>(directory: string, body: () => T): T {
     switch (code) {
       case SQLITE.BUSY:
       case SQLITE.LOCKED:
-        throw new AxError('STORE_BUSY', `${directory}: the store is in use by another process`, {
-          ...options,
-          hint: 'try again in a moment',
-          retryAfterSeconds: 1,
-        });
+        throw storeBusy(directory, error);
       case SQLITE.FULL:
         throw new AxError('STORE_FULL', `${directory}: no space left for the store`, {
           ...options,

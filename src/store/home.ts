@@ -6,6 +6,8 @@ import { AxError } from '../errors.ts';
 export interface Home {
   readonly keysDir: string;
   readonly versionsDir: string;
+  /** Which stores hold receipts that were sealed with these keys. */
+  readonly storesDir: string;
   readonly trustFile: string;
   readonly settingsFile: string;
   /** Where commands outside any project keep their audit records. */
@@ -42,6 +44,7 @@ function layout(config: string, data: string): Home {
   return {
     keysDir: join(data, 'keys'),
     versionsDir: join(data, 'versions'),
+    storesDir: join(data, 'stores'),
     storeDir: join(data, 'store'),
     trustFile: join(config, 'trust.json'),
     settingsFile: join(config, 'config.json'),

@@ -1,9 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxError } from '../errors.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { ScryptParameters } from '../security/passphrase.ts';
-import { ensurePrivateDirectory, refuseLooseParent, throwIo } from './files.ts';
+import { ensurePrivateDirectory, refuseLooseParent, syncDirectory, throwIo } from './files.ts';
 import {
   hasPrivatePart,
   type KeyRole,
@@ -153,6 +153,20 @@ export function rewriteKey(
   protection: Protection,
 ): void {
   writeKeyFile(join(keysDir, `${kid}.json`), { role, createdAt, jwk }, protection);
+}
+
+/**
+ * Takes the file of a key away; durable on return. A revocation of it stays.
+ *
+ * @throws IO, also when there is no such file
+ */
+export function removeKey(keysDir: string, kid: string): void {
+  try {
+    rmSync(join(keysDir, `${kid}.json`));
+    syncDirectory(keysDir);
+  } catch (error) {
+    throwIo(`remove the key ${kid}`, error);
+  }
 }
 
 /**

@@ -146,4 +146,22 @@ export const MIGRATIONS: readonly string[] = [
   -- The records that name receipts, by which a receipt is found in the log.
   CREATE INDEX audit_ends ON audit (run_id) WHERE type IN ('run.attempt', 'run.finished', 'receipt.import');
   `,
+  `
+  -- The rotation that is under way; one row, or none.
+  CREATE TABLE rotation (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    kind       TEXT NOT NULL,
+    kid        TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    total      INTEGER NOT NULL,
+    done       INTEGER NOT NULL,
+    left_out   TEXT NOT NULL
+  ) STRICT;
+
+  -- Keys that no receipt of this store may be sealed to any more.
+  CREATE TABLE removed_keys (
+    kid TEXT PRIMARY KEY,
+    at  INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -12,7 +12,14 @@ import {
 } from '../security/encryption-keys.ts';
 import { parseJson } from '../security/json.ts';
 import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
-import { activeKey, activeRecipients, type Keyring, newestKey, requireUnrevoked } from './keyring.ts';
+import {
+  activeKey,
+  activeRecipients,
+  type KeyEntry,
+  type Keyring,
+  newestKey,
+  requireUnrevoked,
+} from './keyring.ts';
 
 /**
  * What receipts are sealed to: `AX_RECIPIENTS` (public keys) and `AX_RECEIPT_KEY` where they are set, else the
@@ -62,6 +69,29 @@ export function openingIdentities(context: Context, keyring: Keyring): Identity[
     return [];
   });
   return [...environmentKey(context), ...ringed];
+}
+
+/** What becomes of a recipient when a receipt is sealed again: it stays, or with null it does not. */
+export type Readers = ReadonlyMap<string, Recipient | null>;
+
+/**
+ * Every key that is known here, by kid. Receipt keys of the keyring do not stay, since another takes their place,
+ * nor do recipients that were revoked, and those to be left out.
+ *
+ * @throws ENVIRONMENT_MALFORMED, KEY_MALFORMED
+ */
+export function readersOf(context: Context, keyring: Keyring, leftOut: readonly string[]): Readers {
+  const ringed = keyring.filter(({ role }) => role === 'receipt' || role === 'recipient');
+  return new Map<string, Recipient | null>([
+    ...environmentRecipients(context).map((key) => [key.kid, key] as const),
+    ...environmentKey(context).map((key) => [key.kid, key] as const),
+    ...ringed.map((entry) => [entry.kid, stays(entry)] as const),
+    ...leftOut.map((kid) => [kid, null] as const),
+  ]);
+}
+
+function stays({ role, state, publicJwk, kid }: KeyEntry): Recipient | null {
+  return role === 'recipient' && state === 'active' ? parseX25519Recipient(publicJwk, kid) : null;
 }
 
 function environmentKey(context: Context): ReceiptKey[] {

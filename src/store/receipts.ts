@@ -5,6 +5,7 @@ import type { Jwe, JweRecipient } from '../security/jwe.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import type { Database } from './database.ts';
 import { type Conditions, conditionsOf, type ReceiptFilter } from './receipt-filter.ts';
+import { requireNotRemoved } from './removed-keys.ts';
 import type { OutcomeName } from './runs.ts';
 
 /**
@@ -27,7 +28,11 @@ export interface StoredReceipt extends ReceiptRow {
   readonly jwe: Jwe;
 }
 
-/** Adds a receipt; inside `database.write`. An attempt has one receipt: a second is refused by the key. */
+/**
+ * Adds a receipt; inside `database.write`. An attempt has one receipt: a second is refused by the key.
+ *
+ * @throws KEY_UNKNOWN when it is sealed to a key that was removed
+ */
 export function insertReceipt(database: Database, receipt: StoredReceipt): void {
   database
     .prepare(
@@ -54,6 +59,7 @@ export function insertReceipt(database: Database, receipt: StoredReceipt): void 
 }
 
 function insertRecipient(database: Database, receiptId: string, recipient: JweRecipient): void {
+  requireNotRemoved(database, [recipient.header.kid]);
   database
     .prepare('INSERT INTO receipt_recipients (receipt_id, kid, header, encrypted_key) VALUES (?, ?, ?, ?)')
     .run(receiptId, recipient.header.kid, JSON.stringify(recipient.header), recipient.encrypted_key);
@@ -164,7 +170,8 @@ export function loadReceipt(database: Database, id: string): StoredReceipt | nul
   return database.read(() => readReceipt(database, id));
 }
 
-function readReceipt(database: Database, id: string): StoredReceipt | null {
+/** The same inside a transaction. */
+export function readReceipt(database: Database, id: string): StoredReceipt | null {
   const row = wellFormed(id, () => database.prepare('SELECT * FROM receipts WHERE id = ?').get(id));
   return row === undefined ? null : { ...toRow(row), jwe: toJwe(database, row) };
 }
@@ -175,6 +182,11 @@ export function countByKey(database: Database): Map<string, number> {
     database.prepare('SELECT kid, count(*) AS n FROM receipt_recipients GROUP BY kid').all(),
   );
   return new Map(rows.map((row) => [String(row.kid), Number(row.n)]));
+}
+
+/** How many receipts this key opens; inside a transaction. */
+export function countUnder(database: Database, kid: string): number {
+  return Number(database.prepare('SELECT count(*) AS n FROM receipt_recipients WHERE kid = ?').get(kid)?.n);
 }
 
 /**
@@ -194,6 +206,27 @@ export function replaceRecipient(database: Database, wrapped: WrappedKey, replac
       wrapped.receiptId,
       wrapped.recipient.header.kid,
     );
+}
+
+/** Puts another seal around the same receipt, with recipients of its own; inside `database.write`. */
+export function replaceSeal(database: Database, { id, jwe }: Pick<StoredReceipt, 'id' | 'jwe'>): void {
+  database
+    .prepare('UPDATE receipts SET protected = ?, iv = ?, ciphertext = ?, tag = ? WHERE id = ?')
+    .run(jwe.protected, jwe.iv, Buffer.from(jwe.ciphertext, 'base64url'), jwe.tag, id);
+  database.prepare('DELETE FROM receipt_recipients WHERE receipt_id = ?').run(id);
+  for (const recipient of jwe.recipients) insertRecipient(database, id, recipient);
+}
+
+/** The keys, other than these, that receipts which one of these opens are sealed to. */
+export function kidsBeside(database: Database, kids: readonly string[]): string[] {
+  return database
+    .prepare(
+      `SELECT DISTINCT kid FROM receipt_recipients WHERE receipt_id IN
+         (SELECT receipt_id FROM receipt_recipients WHERE kid IN (SELECT value FROM json_each(?1)))
+       AND kid NOT IN (SELECT value FROM json_each(?1))`,
+    )
+    .all(JSON.stringify(kids))
+    .map(({ kid }) => String(kid));
 }
 
 function toRow(row: Record<string, unknown>): ReceiptRow {

@@ -1,47 +1,55 @@
-import type { Identity, Recipient } from '../security/encryption-keys.ts';
-import { rewrap } from '../security/jwe.ts';
 import type { Database } from './database.ts';
-import { countByKey, replaceRecipient, wrappedUnder } from './receipts.ts';
-
-/** Small enough that a run which wants to write in between waits a few milliseconds, not seconds. */
-const BATCH = 1000;
-
-export interface Rewrap {
-  /** The retired keys. */
-  readonly from: readonly Identity[];
-  readonly to: Recipient;
-  readonly randomBytes: (count: number) => Uint8Array;
-  readonly onProgress?: (done: number, total: number) => void;
-}
 
 /**
- * Wraps the content key of every receipt that a retired key opens for the new key instead. The ciphertexts stay
- * as they are.
- *
- * Each batch is one transaction, and a receipt is either before or after its own: killed at any moment, every
- * receipt opens with the old key or the new one, and calling this again does the rest. Both keys are in the
- * keyring before the first batch begins.
- *
- * @returns how many receipts were re-wrapped
- * @throws RECEIPT_TAMPERED when a wrapped key does not unwrap; those before it have moved, it has not
+ * The rotation that a store is in the middle of: one row, written before the first receipt moves and gone with the
+ * last. Whoever rotates works on what it says, so a rotation that was cut short is known for one, and several
+ * processes at once do the same work.
  */
-export function rewrapReceipts(database: Database, { from, to, randomBytes, onProgress }: Rewrap): number {
-  const counts = countByKey(database);
-  const total = from.reduce((sum, key) => sum + (counts.get(key.kid) ?? 0), 0);
-  let done = 0;
-  for (const key of from) {
-    for (;;) {
-      const moved = database.write(() => {
-        const batch = wrappedUnder(database, key.kid, BATCH);
-        for (const wrapped of batch) {
-          replaceRecipient(database, wrapped, rewrap(wrapped.recipient, { from: key, to, randomBytes }));
-        }
-        return batch.length;
-      });
-      if (moved === 0) break;
-      done += moved;
-      onProgress?.(done, total);
-    }
-  }
-  return done;
+export interface Rotation {
+  /** rewrap: content keys go under the new key. reencrypt: they are replaced, and the ciphertexts with them. */
+  readonly kind: 'rewrap' | 'reencrypt';
+  /** The key that receipts move to. */
+  readonly kid: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** How many receipts there were to move when it began, and how many have; more may have come meanwhile. */
+  readonly total: number;
+  readonly done: number;
+  /** Keys whose owners are to be able to read no more; of a re-encryption. */
+  readonly leftOut: readonly string[];
+}
+
+/** Null when none is under way. */
+export function currentRotation(database: Database): Rotation | null {
+  const row = database.prepare('SELECT * FROM rotation').get();
+  if (row === undefined) return null;
+  return {
+    kind: row.kind as Rotation['kind'],
+    kid: String(row.kid),
+    startedAt: Number(row.started_at),
+    total: Number(row.total),
+    done: Number(row.done),
+    leftOut: JSON.parse(String(row.left_out)) as string[],
+  };
+}
+
+/** Begins a rotation, in the place of one that is under way; inside `database.write`. */
+export function startRotation(database: Database, rotation: Omit<Rotation, 'done'>): void {
+  const { kind, kid, startedAt, total, leftOut } = rotation;
+  database
+    .prepare(
+      `INSERT OR REPLACE INTO rotation (one, kind, kid, started_at, total, done, left_out)
+       VALUES (1, ?, ?, ?, ?, 0, ?)`,
+    )
+    .run(kind, kid, startedAt, total, JSON.stringify(leftOut));
+}
+
+/** Counts receipts that have moved; inside the transaction that moves them. */
+export function advanceRotation(database: Database, moved: number): void {
+  database.prepare('UPDATE rotation SET done = done + ?').run(moved);
+}
+
+/** Inside `database.write`. */
+export function endRotation(database: Database): void {
+  database.prepare('DELETE FROM rotation').run();
 }

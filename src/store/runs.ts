@@ -207,6 +207,12 @@ export function unfinishedRuns(database: Database): Run[] {
   );
 }
 
+/** The id of a run that has no outcome yet, of several the oldest's; inside `database.write` or `read`. */
+export function oldestUnfinished(database: Database): string | null {
+  const row = database.prepare('SELECT id FROM runs WHERE outcome IS NULL ORDER BY id LIMIT 1').get();
+  return row === undefined ? null : String(row.id);
+}
+
 /**
  * Makes another process the supervisor of a run that has no outcome; inside `database.write`.
  *

@@ -133,6 +133,8 @@ describe.skipIf(!canMount())('a full disk', () => {
     const env = { AX_HOME: home };
     execFileSync('cp', ['-a', rig.home, home]);
     const keys = readdirSync(join(home, 'keys')).sort();
+    await expectDone(rig, ['run', 'mark'], { env });
+    rmSync(join(rig.project, 'marker'));
     fill(disk, 0);
     for (const args of [
       ['keys', 'rotate'],
@@ -144,6 +146,11 @@ describe.skipIf(!canMount())('a full disk', () => {
       expect(readdirSync(join(home, 'keys')).sort()).toEqual(keys);
     }
     await expectDone(rig, ['keys', 'list'], { env });
+    // A store that the keyring was not used in before cannot be entered into its register.
+    const elsewhere = await rig.ax(['run', 'mark', '--store', join(rig.root, 'other')], { env });
+    expect(elsewhere.status).toBe(74);
+    expect(elsewhere.stderr).toContain('error[STORE_FULL]');
+    expect(existsSync(join(rig.project, 'marker'))).toBe(false);
     await expectDone(rig, ['run', 'mark'], { env });
   });
 });

@@ -4,6 +4,7 @@ import { parseReceiptKey } from '../../src/security/encryption-keys.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
 import { activeKey } from '../../src/store/keyring.ts';
 import { countByKey, findReceipt, listReceipts } from '../../src/store/receipts.ts';
+import { currentRotation } from '../../src/store/rotation.ts';
 import {
   type CrashRig,
   createRig,
@@ -26,19 +27,64 @@ let rig: CrashRig;
 
 afterEach(() => rig.remove());
 
-test('SIGKILL at each step of a rotation: every receipt opens, and the next rotation finishes', {
+test.each([
+  ['re-wraps', ['keys', 'rotate']],
+  ['re-encrypts', ['keys', 'rotate', '--reencrypt']],
+])(
+  'SIGKILL at each step of a rotation that %s: every receipt opens, and the next rotation finishes',
+  {
+    timeout: 300_000,
+  },
+  async (how, command) => {
+    rig = await rigWith(RECEIPTS);
+    // The first has the store entered into the keyring's register, which takes steps of its own.
+    await expectDone(rig, ['keys', 'rotate']);
+    const steps = await rig.countSteps(command);
+    expect(steps).toBeGreaterThan(15);
+    for (let at = 1; at <= steps; at++) {
+      const before = ciphertexts();
+      const { signal } = await rig.ax(command, { atStep: { at, signal: 'SIGKILL' } });
+      expect(signal, `step ${at} of ${steps}`).toBe('SIGKILL');
+      expectAllOpen(RECEIPTS);
+      await expectDone(rig, command);
+      expectUnderActiveKey(RECEIPTS);
+      const same = ciphertexts().filter((one, index) => one === before[index]).length;
+      expect(same, `step ${at} of ${steps}`).toBe(how === 're-wraps' ? RECEIPTS : 0);
+    }
+    await expectDone(rig, ['audit', 'verify']);
+  },
+);
+
+test('a re-encryption that is killed between any two commits is finished as one, by a rotation that only says so', {
   timeout: 300_000,
 }, async () => {
   rig = await rigWith(RECEIPTS);
-  const steps = await rig.countSteps(['keys', 'rotate']);
-  expect(steps).toBeGreaterThan(15);
-  for (let at = 1; at <= steps; at++) {
-    const { signal } = await rig.ax(['keys', 'rotate'], { atStep: { at, signal: 'SIGKILL' } });
-    expect(signal, `step ${at} of ${steps}`).toBe('SIGKILL');
+  const command = ['keys', 'rotate', '--reencrypt'];
+  const commits = await rig.countSteps(command, { only: 'COMMIT' });
+  // Those of the key, of the entry in the journal, of three batches, of an empty one, and of the end.
+  expect(commits).toBeGreaterThanOrEqual(7);
+  const outcomes = new Set<boolean>();
+  for (let at = 1; at <= commits; at++) {
+    const before = ciphertexts();
+    await rig.ax(command, { atStep: { at, signal: 'SIGKILL', only: 'COMMIT', after: true } });
     expectAllOpen(RECEIPTS);
-    await expectDone(rig, ['keys', 'rotate']);
+    const database = rig.open();
+    const unfinished = currentRotation(database);
+    database.close();
+    const keys = rig.keyring().length;
+    const { stdout } = await expectDone(rig, ['keys', 'rotate', '--json']);
     expectUnderActiveKey(RECEIPTS);
+    expect(JSON.parse(stdout), `commit ${at} of ${commits}`).toMatchObject({
+      resumed: unfinished !== null,
+      kind: unfinished === null ? 'rewrap' : 'reencrypt',
+    });
+    expect(rig.keyring()).toHaveLength(unfinished === null ? keys + 1 : keys);
+    const same = ciphertexts().filter((one, index) => one === before[index]).length;
+    // Once it was in the journal, nothing of the old seals is left, whoever did it.
+    if (unfinished !== null) expect(same).toBe(0);
+    outcomes.add(unfinished !== null);
   }
+  expect([...outcomes].sort()).toEqual([false, true]);
   await expectDone(rig, ['audit', 'verify']);
 });
 
@@ -53,9 +99,9 @@ test('SIGKILL before and after each commit of a rotation of two batches', { time
       });
       expect(signal, `commit ${at} of ${commits}`).toBe('SIGKILL');
       expectAllOpen(TWO_BATCHES);
+      await expectDone(rig, ['keys', 'rotate']);
+      expectUnderActiveKey(TWO_BATCHES);
     }
-    await expectDone(rig, ['keys', 'rotate']);
-    expectUnderActiveKey(TWO_BATCHES);
   }
 });
 
@@ -97,6 +143,21 @@ test('two rotations at once: both finish and every receipt ends up under the act
   await expectDone(rig, ['audit', 'verify']);
 });
 
+test('a rotation and a re-encryption at once: nothing is left under an old key or an old content key', {
+  timeout: 120_000,
+}, async () => {
+  rig = await rigWith(RECEIPTS);
+  for (let round = 0; round < 5; round++) {
+    const before = ciphertexts();
+    const both = await Promise.all([rig.ax(['keys', 'rotate', '--reencrypt']), rig.ax(['keys', 'rotate'])]);
+    expect(both.map(({ status }) => status)).toEqual([0, 0]);
+    expectAllOpen(RECEIPTS);
+    expectUnderActiveKey(RECEIPTS);
+    expect(ciphertexts().filter((one, index) => one === before[index])).toEqual([]);
+  }
+  await expectDone(rig, ['audit', 'verify']);
+});
+
 test.skipIf(process.platform !== 'linux')(
   'a rotation that another overtakes between any two of its commits moves nothing back to an older key',
   { timeout: 120_000 },
@@ -124,7 +185,9 @@ test('a rotation beside runs: each leaves a receipt that opens, and the next rot
   rig = await rigWith(RECEIPTS);
   let rotating = true;
   const rotations = (async () => {
-    for (let round = 0; round < 4; round++) await expectDone(rig, ['keys', 'rotate']);
+    for (let round = 0; round < 4; round++) {
+      await expectDone(rig, ['keys', 'rotate', ...(round % 2 === 0 ? [] : ['--reencrypt'])]);
+    }
     rotating = false;
   })();
   let runs = 0;
@@ -147,6 +210,19 @@ async function rigWith(receipts: number): Promise<CrashRig> {
   addReceipts(database, keysOf(rig.keyring()), { count: receipts, from: Date.now() - receipts, every: 1 });
   database.close();
   return rig;
+}
+
+/** What the receipts are sealed as, oldest first. */
+function ciphertexts(): string[] {
+  const database = rig.open();
+  try {
+    return database
+      .prepare('SELECT hex(ciphertext) AS text FROM receipts ORDER BY id')
+      .all()
+      .map(({ text }) => String(text));
+  } finally {
+    database.close();
+  }
 }
 
 async function untilStopped({ pid, ended }: Running): Promise<void> {

@@ -14,6 +14,7 @@ import {
 } from '../../src/security/encryption-keys.ts';
 import { type Jwe, type JweRecipient, open, rewrap, seal } from '../../src/security/jwe.ts';
 import { unwrapKey, wrapKey } from '../../src/security/key-wrap.ts';
+import { unwrapKeys, wrapKeys } from '../../src/security/key-wrap-batch.ts';
 import { codeOf } from '../support/code-of.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
@@ -341,26 +342,36 @@ describe('tampering', () => {
 });
 
 describe('rewrap', () => {
-  it.each([
-    ['receipt key to receipt key', kek, otherKek],
-    ['receipt key to X25519', kek, otherPair],
-    ['X25519 to receipt key', pair, otherKek],
-    ['X25519 to X25519', pair, otherPair],
-  ] as const)('hands a receipt on, %s, and changes recipients alone', (_, from, to) => {
-    const jwe = sealed(from);
-    const recipients = [rewrap(jwe.recipients[0], { from, to, randomBytes })];
-    expect(opened({ ...jwe, recipients }, to)).toEqual(PLAINTEXT);
-    expect(codeOf(() => opened({ ...jwe, recipients }, from))).toBe('KEY_UNKNOWN');
-    expect(opened({ ...jwe, recipients: [...jwe.recipients, ...recipients] }, from, to)).toEqual(PLAINTEXT);
+  it('hands receipts on from one receipt key to another, in order, and changes recipients alone', () => {
+    const many = Array.from({ length: 5 }, () => sealed(kek, pair));
+    const moved = rewrap(
+      many.map(({ recipients }) => recipients[0]),
+      { from: kek, to: otherKek },
+    );
+    expect(rewrap([], { from: kek, to: otherKek })).toEqual([]);
+    for (const [index, jwe] of many.entries()) {
+      const recipients = [moved[index] as JweRecipient];
+      expect(opened({ ...jwe, recipients }, otherKek)).toEqual(PLAINTEXT);
+      expect(codeOf(() => opened({ ...jwe, recipients }, kek))).toBe('KEY_UNKNOWN');
+      expect(opened({ ...jwe, recipients: [...jwe.recipients, ...recipients] }, kek, otherKek)).toEqual(
+        PLAINTEXT,
+      );
+    }
   });
 
-  it('refuses the wrong key, and a wrapping that was changed', () => {
-    const [recipient] = sealed(kek).recipients as [JweRecipient];
-    const options = { from: kek, to: otherKek, randomBytes };
-    expect(codeOf(() => rewrap(recipient, { ...options, from: otherKek }))).toBe('KEY_UNKNOWN');
-    const encrypted_key = Buffer.alloc(40).toString('base64url');
-    expect(codeOf(() => rewrap({ ...recipient, encrypted_key }, options))).toBe('RECEIPT_TAMPERED');
-    expect(codeOf(() => rewrap({ ...recipient, extra: 1 }, options))).toBe('RECEIPT_TAMPERED');
+  it('refuses the wrong key, and a wrapping that was changed, whatever is beside it', () => {
+    const [recipient, other] = sealed(kek, pair).recipients as [JweRecipient, JweRecipient];
+    const keys = { from: kek, to: otherKek };
+    const refused = (changed: unknown) => codeOf(() => rewrap([recipient, changed, recipient], keys));
+    expect(codeOf(() => rewrap([recipient], { from: otherKek, to: kek }))).toBe('KEY_UNKNOWN');
+    expect(refused(other)).toBe('KEY_UNKNOWN');
+    expect(refused({ ...other, header: { ...other.header, kid: kek.kid } })).toBe('RECEIPT_TAMPERED');
+    expect(refused({ ...recipient, encrypted_key: Buffer.alloc(40).toString('base64url') })).toBe(
+      'RECEIPT_TAMPERED',
+    );
+    expect(refused({ ...recipient, encrypted_key: 'AAAA' })).toBe('RECEIPT_TAMPERED');
+    expect(refused({ ...recipient, extra: 1 })).toBe('RECEIPT_TAMPERED');
+    expect(refused(recipient)).toBeUndefined();
   });
 });
 
@@ -472,10 +483,30 @@ describe('AES-256 Key Wrap', () => {
     }
   });
 
+  it('of many at once has the result of one by one', () => {
+    const keys = Array.from({ length: 100 }, () => Buffer.from(randomBytes(32)));
+    const wrapped = keys.map((key) => wrapKey(rfc3394.kek, key));
+    expect(wrapKeys(rfc3394.kek, keys)).toEqual(wrapped);
+    const flipped = wrapped.map((one, index) => {
+      if (index % 3 !== 0) return one;
+      const changed = Buffer.from(one);
+      changed[index % 40] = (changed[index % 40] as number) ^ (1 << (index & 7));
+      return changed;
+    });
+    const short = Buffer.alloc(32);
+    expect(unwrapKeys(rfc3394.kek, [...flipped, short])).toEqual([
+      ...keys.map((key, index) => (index % 3 === 0 ? undefined : key)),
+      undefined,
+    ]);
+    expect(codeOf(() => wrapKeys(rfc3394.kek, [...keys, Buffer.alloc(40)]))).toBe('INTERNAL');
+  });
+
   it('leaves its input as it was', () => {
     const [wrapped, key] = [Buffer.from(rfc3394.wrapped), Buffer.from(rfc3394.key)];
     unwrapKey(rfc3394.kek, wrapped);
+    unwrapKeys(rfc3394.kek, [wrapped]);
     wrapKey(rfc3394.kek, key);
+    wrapKeys(rfc3394.kek, [key]);
     expect([wrapped, key]).toEqual([rfc3394.wrapped, rfc3394.key]);
   });
 
@@ -550,6 +581,10 @@ describe.skipIf(!haveVectors)('Wycheproof', () => {
         fits && result === 'valid' ? msg : undefined,
       );
       if (fits && result === 'valid') expect(wrapKey(hex(key), hex(msg)).toString('hex')).toBe(ct);
+      if (key.length !== 64) continue;
+      const [unwrapped] = unwrapKeys(hex(key), [hex(ct)]);
+      expect(unwrapped?.toString('hex')).toBe(fits && result === 'valid' ? msg : undefined);
+      if (unwrapped !== undefined) expect(wrapKeys(hex(key), [unwrapped])).toEqual([hex(ct)]);
     }
     expect(ours).toBeGreaterThan(10);
   });

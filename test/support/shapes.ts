@@ -283,6 +283,26 @@ export const keysImport = z.strictObject({
   state: z.enum(['made', 'kept']),
 });
 
+/** Of the receipt key. */
+export const keysRotate = z.strictObject({
+  schema: z.literal('ax.keys.rotate/1'),
+  role: z.literal('receipt'),
+  kid,
+  kind: z.enum(['rewrap', 'reencrypt']),
+  rewrapped: count,
+  reencrypted: count,
+  leftOut: z.array(kid),
+  resumed: z.boolean(),
+});
+
+export const keysRemove = z.strictObject({
+  schema: z.literal('ax.keys.remove/1'),
+  kid,
+  role: z.enum(['receipt', 'recipient']),
+  stores: z.array(z.string()),
+  forgotten: z.array(z.string()),
+});
+
 export const keysRevoke = z.strictObject({
   schema: z.literal('ax.keys.revoke/1'),
   kid,
