@@ -42,7 +42,7 @@ export async function approve(
   const request = parseRequest([target], args, options);
   const validMs = parseExpires(options.expires);
   await unlockKeyring(session);
-  const key = findSigningKey(readKeyring(session), options.key);
+  const key = findSigningKey(readKeyring(session), options.key, context.now());
   requireApproverKey(key);
   const lock = readLock(session);
   const verified = await requireVerified(session, lock);

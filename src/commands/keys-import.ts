@@ -6,7 +6,7 @@ import { decodeUtf8, parseJson } from '../security/json.ts';
 import { publicJwk } from '../security/jwk.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import { activeKey } from '../store/keyring.ts';
-import { keepKey, readKeyring, requireRoomForRecipient } from './keys-access.ts';
+import { endOfKey, keepKey, readKeyring, requireRoomForRecipient } from './keys-access.ts';
 import { type GlobalOptions, openSession, withStore } from './session.ts';
 
 /**
@@ -26,9 +26,16 @@ export async function importCommand(context: Context, file: string, options: Glo
   // Perhaps with its private part: that is not replaced.
   const made = !keyring.some((entry) => entry.kid === kid);
   if (made) {
+    const ended = endOfKey(session, recipient);
+    if (ended !== null) throw ended;
     requireRoomForRecipient(keyring);
     await withStore(session, (database) =>
-      keepKey(session, database, { role: 'recipient', change: 'import', jwk: publicJwk(recipient) }),
+      keepKey(session, database, {
+        role: 'recipient',
+        change: 'import',
+        jwk: publicJwk({ ...recipient, expiresAt: undefined }),
+        expiresAt: recipient.expiresAt,
+      }),
     );
   }
   output.line(

@@ -3,11 +3,12 @@ import { AxError } from '../errors.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { createSteps } from '../output/steps.ts';
 import { table } from '../output/table.ts';
+import { parseDuration } from '../security/duration.ts';
 import { parseReceiptKey } from '../security/encryption-keys.ts';
+import { describeExpiry, isExpired, toNumericDate } from '../security/expiry.ts';
 import type { JsonValue } from '../security/json.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
 import type { KeyRole } from '../store/key-file.ts';
-import { activeKey, type KeyEntry, type Keyring, newestKey } from '../store/keyring.ts';
+import { activeKey, type KeyEntry, type Keyring, newestKey, renewal } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import {
@@ -16,16 +17,21 @@ import {
   requireRoomForRecipient,
   type SigningAlgorithm,
   unlockKeyring,
+  verificationKey,
 } from './keys-access.ts';
 import { trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 const ENCRYPTION_ROLES: readonly KeyRole[] = ['receipt', 'recipient'];
 const DAY_MS = 24 * 60 * 60 * 1000;
+const MAX_EXPIRES_DAYS = 3650;
+/** How long before its end a key is warned about. */
+const SOON_DAYS = 14;
 
 export interface KeyOptions extends GlobalOptions {
   readonly role?: KeyRole;
   readonly algorithm?: SigningAlgorithm;
+  readonly expires?: string;
 }
 
 /** `ax keys list`: never the private parts. */
@@ -40,6 +46,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     algorithm: entry.algorithm,
     state: entry.state,
     createdAt: new Date(entry.createdAt).toISOString(),
+    expiresAt: entry.expiresAt === undefined ? null : new Date(entry.expiresAt).toISOString(),
     ageDays: Math.max(0, Math.floor((context.now() - entry.createdAt) / DAY_MS)),
     dueAt: new Date(entry.createdAt + dueAfterDays(session, entry.role) * DAY_MS).toISOString(),
     revokedAt: entry.revocation === null ? null : new Date(entry.revocation.at).toISOString(),
@@ -50,7 +57,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   }));
   output.line(
     table(
-      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'AGE', 'DUE', 'RECEIPTS'],
+      ['KID', 'ROLE', 'ALGORITHM', 'STATE', 'AGE', 'DUE', 'EXPIRES', 'RECEIPTS'],
       rows.map((row) => [
         row.kid,
         row.role,
@@ -58,6 +65,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
         row.state,
         `${row.ageDays} d`,
         row.state === 'active' ? row.dueAt.slice(0, 10) : '',
+        row.expiresAt?.slice(0, 10) ?? '',
         ENCRYPTION_ROLES.includes(row.role) ? String(row.receipts) : '',
       ]),
       output.style,
@@ -68,10 +76,22 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   if (open.length > 0 && open.length < secrets.length) {
     output.warn(`${open.length} of ${secrets.length} private keys are not protected: ax keys protect`);
   }
+  for (const entry of keyring) warnOfExpiry(session, entry);
   const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
   for (const { role, kid } of overdue) output.warn(overdueText(role, kid));
   output.document({ schema: 'ax.keys.list/1', keys: rows });
   return 0;
+}
+
+/** Of a key that is in use; what has taken over from another says nothing of that one's end. */
+function warnOfExpiry({ context, output }: Session, entry: KeyEntry): void {
+  const { role, kid, state, expiresAt } = entry;
+  if (state !== 'active' || expiresAt === undefined) return;
+  const what = role === 'recipient' ? `the recipient ${kid}` : `the ${role} key`;
+  if (isExpired(entry, context.now())) output.warn(`${what} ${describeExpiry(entry)}: ${renewal(role)}`);
+  else if (expiresAt - context.now() <= SOON_DAYS * DAY_MS) {
+    output.warn(`${what} expires at ${new Date(expiresAt).toISOString()}: ${renewal(role)}`);
+  }
 }
 
 /** A preference: it can only warn. */
@@ -81,15 +101,14 @@ function dueAfterDays({ settings }: Session, role: KeyRole): number {
 
 /** What is due at a recipient is its reader's to do; another machine has the key perhaps. */
 function overdueText(role: KeyRole, kid: string): string {
-  return role === 'recipient'
-    ? `the recipient ${kid} is due: where it was made: ax keys generate --role recipient`
-    : `the ${role} key is due: ax keys rotate --role ${role}`;
+  return `the ${role === 'recipient' ? `recipient ${kid}` : `${role} key`} is due: ${renewal(role)}`;
 }
 
 /** `ax keys generate`: the first key of a role; the next one is a rotation. Recipients may be several. */
 export async function generateCommand(context: Context, options: KeyOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'signing';
+  const expiresAt = parseExpires(context, options.expires);
   await unlockKeyring(session);
   const keyring = readKeyring(session);
   const existing = newestKey(keyring, role);
@@ -100,7 +119,12 @@ export async function generateCommand(context: Context, options: KeyOptions): Pr
     });
   }
   const key = await withStore(session, (database) =>
-    createKey(session, database, { role, algorithm: algorithmFor(role, options), change: 'generate' }),
+    createKey(session, database, {
+      role,
+      algorithm: algorithmFor(role, options),
+      change: 'generate',
+      expiresAt,
+    }),
   );
   return reportKey(session, 'made', key);
 }
@@ -129,8 +153,12 @@ export async function exportCommand(
   return 0;
 }
 
-function publicPart({ publicJwk, kid, algorithm }: KeyEntry): JsonValue {
-  if (publicJwk !== null) return publicJwk;
+/** With its times, in the members that OpenID Federation 1.0 section 8.7 has for them. */
+function publicPart({ publicJwk, kid, algorithm, createdAt, expiresAt }: KeyEntry): JsonValue {
+  if (publicJwk !== null) {
+    const exp = expiresAt === undefined ? {} : { exp: toNumericDate(expiresAt) };
+    return { ...publicJwk, iat: toNumericDate(createdAt), ...exp };
+  }
   throw new AxError('KEY_UNKNOWN', `key ${kid} is a shared secret (${algorithm}): it has no public part`, {
     hint: 'hand a shared secret over by a channel of your own, never by this command',
   });
@@ -145,6 +173,7 @@ function onlyOne(entries: readonly KeyEntry[]): KeyEntry | undefined {
 export async function rotateCommand(context: Context, options: KeyOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'receipt';
+  const expiresAt = parseExpires(context, options.expires);
   if (role === 'recipient') {
     throw new AxError(
       'USAGE',
@@ -162,12 +191,12 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
   await unlockKeyring(session);
   switch (role) {
     case 'receipt':
-      return rotateReceiptKey(session);
+      return rotateReceiptKey(session, expiresAt);
     case 'signing':
-      return rotateSigningKey(session, options);
+      return rotateSigningKey(session, options, expiresAt);
     case 'host': {
       const key = await withStore(session, (database) =>
-        createKey(session, database, { role, change: 'rotate' }),
+        createKey(session, database, { role, change: 'rotate', expiresAt }),
       );
       return reportKey(session, 'new', key);
     }
@@ -177,9 +206,9 @@ export async function rotateCommand(context: Context, options: KeyOptions): Prom
 /**
  * First the new key, durably; then the store, in batches. Killed in between, both keys are in the keyring and
  * every receipt opens. A rotation that had begun to move receipts is finished by the next one, which then makes
- * no further key.
+ * no further key, unless the one that was made has expired since.
  */
-async function rotateReceiptKey(session: Session): Promise<number> {
+async function rotateReceiptKey(session: Session, expiresAt: number | undefined): Promise<number> {
   const { output, context } = session;
   const steps = await createSteps(context, output);
   const { key, rewrapped, resumed } = await withStore(session, (database) => {
@@ -188,12 +217,13 @@ async function rotateReceiptKey(session: Session): Promise<number> {
     const opens = countByKey(database);
     const unfinished =
       active !== undefined &&
+      !isExpired(active, context.now()) &&
       (opens.get(active.kid) ?? 0) > 0 &&
       superseded(before).some((k) => opens.has(k.kid));
     const current =
       unfinished && active !== undefined
         ? active
-        : createKey(session, database, { role: 'receipt', change: 'rotate' });
+        : createKey(session, database, { role: 'receipt', change: 'rotate', expiresAt });
     const to = parseReceiptKey(current.jwk, current.kid);
     // Older ones alone: another rotation may have made a newer key meanwhile, and what it has moved stays there.
     const from = readKeyring(session)
@@ -224,14 +254,18 @@ function superseded(keyring: Keyring): KeyEntry[] {
   return keyring.filter((entry) => entry.role === 'receipt' && entry.state !== 'active');
 }
 
-async function rotateSigningKey(session: Session, options: KeyOptions): Promise<number> {
+async function rotateSigningKey(
+  session: Session,
+  options: KeyOptions,
+  expiresAt: number | undefined,
+): Promise<number> {
   const { output, context, home } = session;
   const old = newestKey(readKeyring(session), 'signing');
   const algorithm = options.algorithm ?? (old?.algorithm === 'HS256' ? 'hmac' : 'ed25519');
   const key = await withStore(session, (database) =>
-    createKey(session, database, { role: 'signing', algorithm, change: 'rotate' }),
+    createKey(session, database, { role: 'signing', algorithm, change: 'rotate', expiresAt }),
   );
-  const signer = parseSigningKey(key.jwk, key.kid);
+  const signer = verificationKey(key);
   const joined: string[] = [];
   const left: string[] = [];
   if (context.env.AX_TRUST === undefined) {
@@ -266,6 +300,20 @@ async function rotateSigningKey(session: Session, options: KeyOptions): Promise<
     resign: true,
   });
   return 0;
+}
+
+/** Whole seconds, as a JWK has them: the key ends everywhere at the same moment. */
+function parseExpires(context: Context, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms >= 1000 && ms <= MAX_EXPIRES_DAYS * DAY_MS) {
+    return Math.floor((context.now() + ms) / 1000) * 1000;
+  }
+  throw new AxError(
+    'USAGE',
+    `--expires: expected a duration from 1s to ${MAX_EXPIRES_DAYS}d, found "${text.slice(0, 80)}"`,
+    { hint: '--expires 90d' },
+  );
 }
 
 function algorithmFor(role: KeyRole, options: KeyOptions): SigningAlgorithm {

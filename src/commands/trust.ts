@@ -10,7 +10,7 @@ import { table } from '../output/table.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
 import { readFileIfPresent } from '../store/files.ts';
-import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
+import { endOfKey, readKeyring, readRevocations, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -30,17 +30,27 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     project,
     threshold,
     minVersion,
-    keys: keys.map(({ kid, algorithm }) => ({ kid, algorithm, revoked: revocations.has(kid) })),
+    keys: keys.map((key) => ({
+      kid: key.kid,
+      algorithm: key.algorithm,
+      revoked: revocations.has(key.kid),
+      expiresAt: key.expiresAt === undefined ? null : new Date(key.expiresAt).toISOString(),
+    })),
   }));
+  const standing = ({ revoked, expiresAt }: { revoked: boolean; expiresAt: string | null }): string => {
+    if (revoked) return ', revoked';
+    if (expiresAt === null) return '';
+    return context.now() < Date.parse(expiresAt) ? `, until ${expiresAt.slice(0, 10)}` : ', expired';
+  };
   output.line(
     table(
       ['PROJECT', 'NEEDS', 'KEY', 'ALGORITHM'],
       projects.flatMap(({ project, threshold, keys }) =>
-        keys.map(({ kid, algorithm, revoked }) => [
+        keys.map((key) => [
           project,
           `${threshold} of ${keys.length}`,
-          kid,
-          revoked ? `${algorithm}, revoked` : algorithm,
+          key.kid,
+          `${key.algorithm}${standing(key)}`,
         ]),
       ),
       output.style,
@@ -59,8 +69,7 @@ export async function addCommand(
   const session = await openSession(context, options);
   requireProjectName(project);
   const key = findKey(session, file, options.key);
-  const revoked = revocationError(session, key.kid);
-  if (revoked !== null) throw revoked;
+  requireInUse(session, [key]);
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
   const keys = [...(entry?.keys ?? []).filter((known) => known.kid !== key.kid), key];
@@ -93,6 +102,14 @@ export async function removeCommand(
     changed.set(project, { ...entry, keys });
   }
   return save(session, changed, { change: 'remove', project, kid: removed?.kid ?? null });
+}
+
+/** @throws KEY_REVOKED, KEY_EXPIRED: what counts no more is not trusted anew */
+function requireInUse(session: Session, keys: readonly VerificationKey[]): void {
+  for (const key of keys) {
+    const ended = endOfKey(session, key);
+    if (ended !== null) throw ended;
+  }
 }
 
 function oneKey(keys: readonly VerificationKey[], kid: string, project: string): VerificationKey {
@@ -150,6 +167,7 @@ export async function importCommand(
       });
     }
   }
+  for (const [, { keys }] of added) requireInUse(session, keys);
   for (const [project, { threshold, keys }] of added) {
     output.note(`${project}: ${threshold} of ${keys.map((key) => key.kid).join(', ')}`);
   }

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
+import { toNumericDate } from '../security/expiry.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { publicJwk } from '../security/jwk.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
@@ -31,7 +32,8 @@ const trustSchema = z.strictObject({
  * Reads a trust file: `{projects: {"acme/web": {threshold, keys: [JWK…], minVersion?}}}`.
  *
  * Refused: a threshold that its distinct keys cannot reach, the same key twice, and a threshold above 1 with an
- * HMAC key, since everyone who can verify an HMAC can make one.
+ * HMAC key, since everyone who can verify an HMAC can make one; a key that is marked as revoked. An expired key is
+ * read: it counts for nothing any more, and the others still do.
  *
  * @throws TRUST_MALFORMED; never an empty trust in its place
  */
@@ -98,5 +100,16 @@ export function serializeTrust(trust: Trust): string {
 function trustedJwk(key: VerificationKey): object {
   if (key.algorithm === 'Ed25519') return publicJwk(key);
   const { kty, k } = key.secret.export({ format: 'jwk' });
-  return { kty, alg: 'HS256', k, kid: key.kid };
+  const exp = key.expiresAt === undefined ? {} : { exp: toNumericDate(key.expiresAt) };
+  return { kty, alg: 'HS256', k, kid: key.kid, ...exp };
+}
+
+/** The same trust without the expiries of its keys: for looking back at what they signed, never for running it. */
+export function withoutExpiry(trust: Trust): Trust {
+  return new Map(
+    [...trust].map(([project, entry]) => [
+      project,
+      { ...entry, keys: entry.keys.map((key) => ({ ...key, expiresAt: undefined })) },
+    ]),
+  );
 }

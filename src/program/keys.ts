@@ -10,11 +10,12 @@ export function addKeys({ add, group, context }: Tree): void {
     'ed25519',
     'hmac',
   ]);
+  const expires = new Option('--expires <duration>', 'after which it signs and seals nothing (1s to 3650d)');
   add(
     keys,
     {
       name: 'list',
-      summary: 'list keys with state, age, due date and how many receipts each opens',
+      summary: 'list keys with state, age, due date, expiry and how many receipts each opens',
       examples: ['ax keys list', 'ax keys list --json'],
     },
     async (options: object) => (await import('../commands/keys.ts')).listCommand(context, options),
@@ -28,9 +29,14 @@ export function addKeys({ add, group, context }: Tree): void {
         'Make the first key of a role; the next one is made by `ax keys rotate`. A recipient is an X25519 pair that ' +
         'receipts are sealed to, beside the receipt key or in its place; there may be up to 15. Export its public ' +
         'part to machines that are to write receipts without being able to read them.',
-      options: [role('what the key is for (default: signing)', [...rotating, 'recipient']), algorithm],
+      options: [
+        role('what the key is for (default: signing)', [...rotating, 'recipient']),
+        algorithm,
+        expires,
+      ],
       examples: [
         'ax keys generate',
+        'ax keys generate --expires 90d',
         'ax keys generate --role receipt',
         'ax keys generate --role recipient',
         'ax keys generate --algorithm hmac',
@@ -48,8 +54,12 @@ export function addKeys({ add, group, context }: Tree): void {
         'rotation that was cut short is finished by the next one. For the signing key, what the old one signed ' +
         'still verifies, and ax.lock wants a new signature. Rotation cannot take back what was copied: whoever has ' +
         'the old key and an old copy of the store can still read those receipts.',
-      options: [role('which key (default: receipt)', rotating), algorithm],
-      examples: ['ax keys rotate', 'ax keys rotate --role signing'],
+      options: [role('which key (default: receipt)', rotating), algorithm, expires],
+      examples: [
+        'ax keys rotate',
+        'ax keys rotate --role signing',
+        'ax keys rotate --role signing --expires 45d',
+      ],
     },
     async (options: object) => (await import('../commands/keys.ts')).rotateCommand(context, options),
   );

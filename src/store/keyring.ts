@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxError } from '../errors.ts';
+import { describeExpiry, isExpired } from '../security/expiry.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { ScryptParameters } from '../security/passphrase.ts';
 import { ensurePrivateDirectory, refuseLooseParent, throwIo } from './files.ts';
@@ -21,7 +22,8 @@ import { createVault, type Vault } from './vault.ts';
  * is in use follows from their dates alone: the newest is active, the others are retired. A revoked key is never in
  * use, and none that it had taken over from comes back in its place. So adding a key is the whole of a rotation's
  * decision, in one atomic step, and two rotations at once leave two keys and no doubt. Recipients do not take
- * over from each other: they are the keys of several readers, and all of them are active.
+ * over from each other: they are the keys of several readers, and all of them are active. That a key has expired
+ * changes none of that: it is its role's key, does nothing any more but open, and wants to be rotated.
  */
 
 export interface KeyEntry extends Omit<StoredKey, 'open'> {
@@ -111,7 +113,15 @@ export function activeRecipients(keyring: Keyring): KeyEntry[] {
  */
 export function addKey(
   keysDir: string,
-  key: { role: KeyRole; jwk: { kid: string }; now: number; uid: number; vault?: Vault },
+  key: {
+    role: KeyRole;
+    jwk: { kid: string };
+    now: number;
+    /** Milliseconds since the epoch. */
+    expiresAt?: number | undefined;
+    uid: number;
+    vault?: Vault;
+  },
 ): KeyEntry {
   ensurePrivateDirectory(keysDir, key.uid);
   const keyring = loadKeyring(keysDir, key.uid, key.vault);
@@ -121,12 +131,12 @@ export function addKey(
   const path = join(keysDir, `${key.jwk.kid}.json`);
   // A file that cannot be read again would make the whole keyring unreadable.
   const parsed = parseKeyFor(key.role, key.jwk, path);
-  const { role, uid, vault = LOCKED } = key;
+  const { role, expiresAt, uid, vault = LOCKED } = key;
   // Where keys are protected, a new one is too, by the same passphrase.
   const like = provePassphrase(keyring);
   const jwk = key.jwk as unknown as JsonValue;
   const protection = like !== null && hasPrivatePart(parsed) ? { vault, scrypt: like } : null;
-  writeKeyFile(path, { role, createdAt, jwk }, protection);
+  writeKeyFile(path, { role, createdAt, expiresAt, jwk }, protection);
   return entryOf(readKeyFile(path, uid, vault), 'active', null);
 }
 
@@ -150,10 +160,10 @@ export function provePassphrase(keyring: Keyring): ScryptParameters | null {
  */
 export function rewriteKey(
   keysDir: string,
-  { kid, role, createdAt, jwk }: KeyEntry,
+  { kid, role, createdAt, expiresAt, jwk }: KeyEntry,
   protection: Protection,
 ): void {
-  writeKeyFile(join(keysDir, `${kid}.json`), { role, createdAt, jwk }, protection);
+  writeKeyFile(join(keysDir, `${kid}.json`), { role, createdAt, expiresAt, jwk }, protection);
 }
 
 /**
@@ -177,4 +187,20 @@ export function requireUnrevoked({ kid, role, revocation }: KeyEntry): void {
   throw new AxError('KEY_REVOKED', `the ${role} key ${kid} was ${describeRevocation(revocation)}`, {
     hint: `ax keys rotate --role ${role}`,
   });
+}
+
+/** @throws KEY_EXPIRED with the command that makes another, for a key that would be signed with or sealed to */
+export function requireUnexpired(entry: KeyEntry, now: number): void {
+  const { kid, role } = entry;
+  if (!isExpired(entry, now)) return;
+  throw new AxError('KEY_EXPIRED', `the ${role} key ${kid} ${describeExpiry(entry)}`, {
+    hint: renewal(role),
+  });
+}
+
+/** The command that puts another key in the place of one, or beside a recipient. */
+export function renewal(role: KeyRole): string {
+  return role === 'recipient'
+    ? 'where it was made: ax keys generate --role recipient'
+    : `ax keys rotate --role ${role}`;
 }
