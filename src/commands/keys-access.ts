@@ -19,6 +19,7 @@ import {
   activeKey,
   activeRecipients,
   addKey,
+  isOfAnotherHost,
   type KeyEntry,
   type Keyring,
   loadKeyring,
@@ -75,6 +76,18 @@ export function requireRoomForRecipient(keyring: Keyring): void {
   throw new AxError('USAGE', `expected at most ${room} recipients in the keyring, found as many already`, {
     hint: 'revoke one that is not wanted: ax keys list, ax keys revoke <kid>',
   });
+}
+
+const MAX_OTHER_HOSTS = 64;
+
+/** @throws USAGE when the keyring has as many keys of other hosts as a verification is to try */
+export function requireRoomForHost(keyring: Keyring): void {
+  if (keyring.filter(isOfAnotherHost).length < MAX_OTHER_HOSTS) return;
+  throw new AxError(
+    'USAGE',
+    `expected at most ${MAX_OTHER_HOSTS} keys of other hosts in the keyring, found as many already`,
+    { hint: 'keep a keyring for each group of hosts: ax keys import --role host <file> --home <dir>' },
+  );
 }
 
 /** Makes a key and puts it into the keyring. */

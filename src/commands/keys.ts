@@ -8,7 +8,14 @@ import { parseReceiptKey } from '../security/encryption-keys.ts';
 import { describeExpiry, isExpired, toNumericDate } from '../security/expiry.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { KeyRole } from '../store/key-file.ts';
-import { activeKey, type KeyEntry, type Keyring, newestKey, renewal } from '../store/keyring.ts';
+import {
+  activeKey,
+  isOfAnotherHost,
+  type KeyEntry,
+  type Keyring,
+  newestKey,
+  renewal,
+} from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import {
@@ -64,7 +71,7 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
         row.private ? row.algorithm : `${row.algorithm} (public)`,
         row.state,
         `${row.ageDays} d`,
-        row.state === 'active' ? row.dueAt.slice(0, 10) : '',
+        isDue(row) ? row.dueAt.slice(0, 10) : '',
         row.expiresAt?.slice(0, 10) ?? '',
         ENCRYPTION_ROLES.includes(row.role) ? String(row.receipts) : '',
       ]),
@@ -77,16 +84,21 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     output.warn(`${open.length} of ${secrets.length} private keys are not protected: ax keys protect`);
   }
   for (const entry of keyring) warnOfExpiry(session, entry);
-  const overdue = rows.filter((row) => row.state === 'active' && Date.parse(row.dueAt) <= context.now());
+  const overdue = rows.filter((row) => isDue(row) && Date.parse(row.dueAt) <= context.now());
   for (const { role, kid } of overdue) output.warn(overdueText(role, kid));
   output.document({ schema: 'ax.keys.list/1', keys: rows });
   return 0;
 }
 
+/** Whether its due date says anything here: what another host does with its key does not show. */
+function isDue({ state, role, private: hasPrivatePart }: { state: string; role: KeyRole; private: boolean }) {
+  return state === 'active' && !isOfAnotherHost({ role, hasPrivatePart });
+}
+
 /** Of a key that is in use; what has taken over from another says nothing of that one's end. */
 function warnOfExpiry({ context, output }: Session, entry: KeyEntry): void {
   const { role, kid, state, expiresAt } = entry;
-  if (state !== 'active' || expiresAt === undefined) return;
+  if (state !== 'active' || expiresAt === undefined || isOfAnotherHost(entry)) return;
   const what = role === 'recipient' ? `the recipient ${kid}` : `the ${role} key`;
   if (isExpired(entry, context.now())) output.warn(`${what} ${describeExpiry(entry)}: ${renewal(role)}`);
   else if (expiresAt - context.now() <= SOON_DAYS * DAY_MS) {
@@ -141,7 +153,7 @@ export async function exportCommand(
   const entry = onlyOne(
     keyring.filter((candidate) =>
       kid === undefined
-        ? candidate.role === role && candidate.state === 'active'
+        ? candidate.role === role && candidate.state === 'active' && !isOfAnotherHost(candidate)
         : candidate.kid.startsWith(kid),
     ),
   );

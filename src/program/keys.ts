@@ -79,13 +79,16 @@ export function addKeys({ add, group, context }: Tree): void {
     keys,
     {
       name: 'import',
-      summary: 'seal receipts to a reader’s public key',
+      summary: 'seal receipts to a reader’s public key, or verify those of another host',
       description:
-        'Put the public X25519 key of a file, a JWK such as `ax keys export --role recipient` prints, into the keyring. ' +
-        'Receipts are sealed to it from now on, and opened where its private part is. A keyring with recipients and ' +
-        'without a receipt key writes receipts that it cannot read. A private key is refused.',
+        'Put the public key of a file, a JWK such as `ax keys export --role recipient` prints, into the keyring. Receipts ' +
+        'are sealed to the X25519 key of a recipient from now on, and opened where its private part is. A keyring with ' +
+        'recipients and without a receipt key writes receipts that it cannot read. The Ed25519 key of a host verifies the ' +
+        'receipts that it has signed, in a copy of its store (--store), and signs nothing here; there may be up to 64. ' +
+        'Compare its kid with who runs that host: that comparison is all there is. A private key is refused.',
       arguments: [['<file>', 'a public JWK']],
-      examples: ['ax keys import reader.jwk'],
+      options: [role('whose key it is (default: recipient, for an X25519 key)', ['recipient', 'host'])],
+      examples: ['ax keys import reader.jwk', 'ax keys import --role host ci.jwk'],
     },
     async (file: string, options: object) =>
       (await import('../commands/keys-import.ts')).importCommand(context, file, options),

@@ -14,7 +14,7 @@ import type { Vault } from './vault.ts';
  */
 
 /**
- * signing: manifests. host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an
+ * signing: manifests. host: receipts, or those of another host, with the public part alone. receipt: the key that wraps the content keys of receipts. recipient: an
  * X25519 key that they are wrapped for as well, with its private part or, for a reader elsewhere, without.
  */
 const KEY_ROLES = ['signing', 'host', 'receipt', 'recipient'] as const;
@@ -33,10 +33,10 @@ export interface StoredKey extends Expiring {
   readonly publicJwk: PublicJwk | null;
   /** How the private part is protected by a passphrase; null when it is not. */
   readonly protection: ProtectedText | null;
-  /** False for a public key alone: what is sealed to it cannot be opened here. */
+  /** False for a public key alone: what is sealed to it cannot be opened here, and nothing be signed with it. */
   readonly hasPrivatePart: boolean;
   /**
-   * The JWK: with its private part, but for a recipient elsewhere.
+   * The JWK: with its private part, but for a recipient or host elsewhere.
    *
    * @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED for a protected key
    */
@@ -49,6 +49,9 @@ const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> =
   receipt: ['A256KW'],
   recipient: ['X25519'],
 };
+
+/** Whose keys may be here with the public part alone: readers, and other hosts. */
+const PUBLIC_ROLES: readonly KeyRole[] = ['recipient', 'host'];
 
 /** @throws KEY_MALFORMED, KEY_PERMISSIONS, IO */
 export function readKeyFile(path: string, uid: number, vault: Vault): StoredKey {
@@ -146,7 +149,7 @@ export function parseKeyFor(role: KeyRole, jwk: unknown, where: string): ParsedJ
     const expected = ALGORITHMS[role].join(', ');
     throw malformed(where, `expected a key for ${role} (${expected}), found ${key.algorithm}`);
   }
-  if (hasPrivatePart(key) || role === 'recipient') return key;
+  if (hasPrivatePart(key) || PUBLIC_ROLES.includes(role)) return key;
   throw malformed(where, `expected a private key for ${role}, found a public one (it has no member d)`);
 }
 

@@ -22,7 +22,8 @@ import { createVault, type Vault } from './vault.ts';
  * is in use follows from their dates alone: the newest is active, the others are retired. A revoked key is never in
  * use, and none that it had taken over from comes back in its place. So adding a key is the whole of a rotation's
  * decision, in one atomic step, and two rotations at once leave two keys and no doubt. Recipients do not take
- * over from each other: they are the keys of several readers, and all of them are active. That a key has expired
+ * over from each other: they are the keys of several readers, and all of them are active. So are the keys of other
+ * hosts, which are here to verify their receipts; of this host's own they take nothing over, nor lose to them. That a key has expired
  * changes none of that: it is its role's key, does nothing any more but open, and wants to be rotated.
  */
 
@@ -30,7 +31,7 @@ export interface KeyEntry extends Omit<StoredKey, 'open'> {
   readonly state: 'active' | 'retired' | 'revoked';
   readonly revocation: Revocation | null;
   /**
-   * The JWK: with its private part, but for a recipient elsewhere. Of a protected key it is opened when it is asked
+   * The JWK: with its private part, but for a recipient or host elsewhere. Of a protected key it is opened when it is asked
    * for; @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED
    */
   readonly jwk: JsonValue;
@@ -59,8 +60,16 @@ export function loadKeyring(keysDir: string, uid: number, vault = LOCKED): Keyri
   });
 }
 
-function supersedes(later: { role: KeyRole }, entry: { role: KeyRole }): boolean {
+type Owned = Pick<StoredKey, 'role' | 'hasPrivatePart'>;
+
+function supersedes(later: Owned, entry: Owned): boolean {
+  if (isOfAnotherHost(later) || isOfAnotherHost(entry)) return false;
   return later.role === entry.role && entry.role !== 'recipient';
+}
+
+/** A host key with the public part alone: it verifies receipts, and signs none here. */
+export function isOfAnotherHost({ role, hasPrivatePart }: Owned): boolean {
+  return role === 'host' && !hasPrivatePart;
 }
 
 function keyFiles(keysDir: string, uid: number): string[] {
@@ -89,14 +98,16 @@ function entryOf(
   };
 }
 
-/** The key of a role that is in use, of recipients the newest; undefined when there is none. */
+/** The key of a role that is in use, of recipients the newest; undefined when there is none. Never another host's. */
 export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
-  return keyring.findLast((entry) => entry.role === role && entry.state === 'active');
+  return keyring.findLast(
+    (entry) => entry.role === role && entry.state === 'active' && !isOfAnotherHost(entry),
+  );
 }
 
-/** The newest key of a role, revoked or not: the one that a rotation takes over from. */
+/** The newest key of a role, revoked or not: the one that a rotation takes over from. Never another host's. */
 export function newestKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
-  return keyring.findLast((entry) => entry.role === role);
+  return keyring.findLast((entry) => entry.role === role && !isOfAnotherHost(entry));
 }
 
 /** The keys that receipts are sealed to besides the receipt key. */

@@ -283,8 +283,8 @@ export const keysList = z.strictObject({
 export const keysImport = z.strictObject({
   schema: z.literal('ax.keys.import/1'),
   kid,
-  role: z.literal('recipient'),
-  algorithm: z.literal('X25519'),
+  role: z.enum(['recipient', 'host']),
+  algorithm: z.enum(['X25519', 'Ed25519']),
   state: z.enum(['made', 'kept']),
 });
 
