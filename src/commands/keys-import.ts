@@ -8,10 +8,12 @@ import { type Ed25519PublicJwk, parseJwk, publicJwk, type X25519PublicJwk } from
 import { type Ed25519VerificationKey, parseVerificationKey } from '../security/signing-keys.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import { activeKey, type Keyring } from '../store/keyring.ts';
+import { isMarkedRevoked, parseRevokedJwk } from '../store/revoked-jwk.ts';
 import {
   endOfKey,
   keepKey,
   readKeyring,
+  readRevocations,
   requireRoomForHost,
   requireRoomForRecipient,
 } from './keys-access.ts';
@@ -38,7 +40,8 @@ interface Imported {
   readonly file: string;
 }
 
-function readJwk(context: Context, file: string): JsonValue {
+/** @throws IO, JSON_MALFORMED */
+export function readJwk(context: Context, file: string): JsonValue {
   const bytes = readFileIfPresent(resolve(context.cwd, file));
   if (bytes !== null) return parseJson(decodeUtf8(bytes, file), file);
   throw new AxError('IO', `cannot read ${file}: no such file`, { hint: 'check the path' });
@@ -84,7 +87,7 @@ async function importRecipient(session: Session, { jwk, file }: Imported): Promi
 /** A key that has expired is taken too: it verifies what the audit log has from before its end. */
 async function importHost(session: Session, { jwk, file }: Imported): Promise<number> {
   const { output } = session;
-  const key = parseVerificationKey(jwk, file);
+  const key = parseVerificationKey(withoutKnownMark(session, { jwk, file }), file);
   if (key.algorithm !== 'Ed25519') {
     throw new AxError('KEY_MALFORMED', `${file}: expected the Ed25519 key of a host, found a shared secret`, {
       hint: 'export it on that host: ax keys export --role host',
@@ -103,6 +106,26 @@ async function importHost(session: Session, { jwk, file }: Imported): Promise<nu
   );
   if (made) output.note('What it signed counts as a receipt here. Compare the kid with who runs that host.');
   return report(session, { kid, role: 'host', algorithm: 'Ed25519', made });
+}
+
+/**
+ * A revoked host key still verifies what is from before its revocation; but only once that is recorded here, or it
+ * would count as one that is good.
+ */
+function withoutKnownMark(session: Session, { jwk, file }: Imported): unknown {
+  if (!isMarkedRevoked(jwk)) return jwk;
+  const { kid } = parseRevokedJwk(jwk, file);
+  if (!readRevocations(session).has(kid)) {
+    throw new AxError(
+      'KEY_REVOKED',
+      `${file}: the key ${kid} is marked as revoked, and is not revoked here`,
+      {
+        hint: `ax keys revoke --import ${file}, then the same command again`,
+      },
+    );
+  }
+  const { revoked: _, ...rest } = jwk;
+  return rest;
 }
 
 /** `ax keys export` without a role prints the signing key, which signs no receipts: likely a slip. */

@@ -17,6 +17,7 @@ import {
   renewal,
 } from '../store/keyring.ts';
 import { countByKey } from '../store/receipts.ts';
+import { revokedMember } from '../store/revoked-jwk.ts';
 import { rewrapReceipts } from '../store/rotation.ts';
 import {
   createKey,
@@ -165,11 +166,12 @@ export async function exportCommand(
   return 0;
 }
 
-/** With its times, in the members that OpenID Federation 1.0 section 8.7 has for them. */
-function publicPart({ publicJwk, kid, algorithm, createdAt, expiresAt }: KeyEntry): JsonValue {
+/** With its times and what has become of it, in the members that OpenID Federation 1.0 section 8.7 has for them. */
+function publicPart({ publicJwk, kid, algorithm, createdAt, expiresAt, revocation }: KeyEntry): JsonValue {
   if (publicJwk !== null) {
     const exp = expiresAt === undefined ? {} : { exp: toNumericDate(expiresAt) };
-    return { ...publicJwk, iat: toNumericDate(createdAt), ...exp };
+    const revoked = revocation === null ? {} : { revoked: revokedMember(revocation) };
+    return { ...publicJwk, iat: toNumericDate(createdAt), ...exp, ...revoked };
   }
   throw new AxError('KEY_UNKNOWN', `key ${kid} is a shared secret (${algorithm}): it has no public part`, {
     hint: 'hand a shared secret over by a channel of your own, never by this command',

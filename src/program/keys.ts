@@ -128,15 +128,22 @@ export function addKeys({ add, group, context }: Tree): void {
         'no approval by it counts, whatever date it bears: a thief can write any. A revoked host key verifies the ' +
         'receipts that the audit log has from before the revocation, and no others. A revoked receipt or recipient key ' +
         'seals nothing new and still opens what was sealed to it. Asks, or wants --yes; it cannot be taken back. It ' +
-        'holds on this machine: other machines that trust the key revoke it themselves.',
-      arguments: [['<kid>', 'the beginning of its kid']],
+        'holds on this machine. To hand it on, export the key by its kid: the JWK then says that it is revoked, is refused ' +
+        'wherever a key is read, and revokes the key on another machine with --import. Nobody has signed that: ask the ' +
+        'owner, and record it in a store of your own, not in a copied one that is to be verified.',
+      arguments: [['[kid]', 'the beginning of its kid']],
       options: [
+        new Option('--import <file>', 'a public JWK that is marked as revoked, in place of a kid'),
         new Option('--reason <text>', 'one line that is kept with it'),
         new Option('-y, --yes', 'do not ask'),
       ],
-      examples: ['ax keys revoke 3q2-7w --reason "laptop stolen"', 'ax keys revoke 3q2-7w --yes'],
+      examples: [
+        'ax keys revoke 3q2-7w --reason "laptop stolen"',
+        'ax keys revoke 3q2-7w --yes',
+        'ax keys revoke --import alice.jwk',
+      ],
     },
-    async (kid: string, options: object) =>
+    async (kid: string | undefined, options: object) =>
       (await import('../commands/keys-revoke.ts')).revokeCommand(context, kid, options),
   );
 }

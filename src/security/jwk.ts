@@ -111,7 +111,7 @@ function readTime(value: unknown, where: string): number | undefined {
 function refuseRevoked(mark: unknown, kid: string, where: string): void {
   if (mark === undefined) return;
   throw new AxError('KEY_REVOKED', `${where}: expected a key that is in use, ${kid} is marked as revoked`, {
-    hint: 'ask its owner for the public key that took its place',
+    hint: 'ask its owner for the public key that took its place; to revoke it here too: ax keys revoke --import <file>',
   });
 }
 
