@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { projectName } from '../manifest/schema.ts';
 import { parseSource } from '../manifest/source.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
+import { isExpired } from '../security/expiry.ts';
 import { throwIo, writeFileAtomic } from '../store/files.ts';
 import type { KeyRole } from '../store/key-file.ts';
 import { activeKey, newestKey } from '../store/keyring.ts';
@@ -90,6 +91,7 @@ export async function trustOwnKey(session: Session, project: string): Promise<bo
   const trust = loadTrust(session.context, session.home);
   const signing = activeKey(readKeyring(session), 'signing');
   if (trust.has(project) || signing === undefined || session.context.env.AX_TRUST !== undefined) return false;
+  if (isExpired(signing, session.context.now())) return false;
   const key = verificationKey(signing);
   const extended = new Map(trust).set(project, { threshold: 1, keys: [key], approvers: [], minVersion: 1 });
   await trustWithRecord(session, extended, { change: 'add', project, kid: key.kid, threshold: 1 });

@@ -5,7 +5,7 @@ import { isPrivatePem, parseOpensshPrivateKey } from '../security/openssh-key.ts
 import { isSshPublicKeyText, parseSshPublicKey, sshFingerprint } from '../security/ssh-public-key.ts';
 import { readPrivateFile } from '../store/files.ts';
 import { activeKey, type KeyEntry } from '../store/keyring.ts';
-import { keepKey, readKeyring, revocationError, unlockKeyring } from './keys-access.ts';
+import { endOfKey, keepKey, readKeyring, unlockKeyring } from './keys-access.ts';
 import { type Session, withStore } from './session.ts';
 
 /** What `ax keys import` found in a file of SSH: a JWK with a member `d`, or without. */
@@ -41,8 +41,8 @@ export function parseSshFile(
 export async function importSigningKey(session: Session, { jwk, fingerprint }: SshKey): Promise<number> {
   const { output } = session;
   const { kid } = jwk;
-  const revoked = revocationError(session, kid);
-  if (revoked !== null) throw revoked;
+  const ended = endOfKey(session, jwk);
+  if (ended !== null) throw ended;
   const before = readKeyring(session);
   const known = before.find((entry) => entry.kid === kid);
   if (known !== undefined && known.role !== 'signing') throw otherRole(known);

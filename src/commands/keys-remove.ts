@@ -76,7 +76,7 @@ function findKey(keyring: Keyring, prefix: string): KeyEntry {
 }
 
 function requireRemovable({ role, kid, state }: KeyEntry): void {
-  if (role === 'signing' || role === 'host') {
+  if (role === 'signing' || role === 'approval' || role === 'host') {
     throw new AxError('USAGE', `expected a receipt or recipient key, found the ${role} key ${kid}`, {
       hint: `what it signed is told by it; if it is to count no more: ax keys revoke ${kid}`,
     });

@@ -2,8 +2,9 @@ import { AxError } from '../errors.ts';
 import { createSteps } from '../output/steps.ts';
 import { requireReaders } from '../runtime/reencrypt.ts';
 import { beginRotation, finishRotation, type RotationEdge } from '../runtime/rotate.ts';
+import { isExpired } from '../security/expiry.ts';
 import type { Database } from '../store/database.ts';
-import { activeKey, requireKey } from '../store/keyring.ts';
+import { activeKey, requireKey, requireUnexpired } from '../store/keyring.ts';
 import { readersOf } from '../store/receipt-keys.ts';
 import { countByKey, kidsBeside } from '../store/receipts.ts';
 import { currentRotation, type Rotation } from '../store/rotation.ts';
@@ -18,11 +19,16 @@ export interface RotateOptions extends KeyOptions {
   readonly without?: readonly string[];
 }
 
+export interface RotateRequest extends RotateOptions {
+  /** Of a key that is made; milliseconds since the epoch. */
+  readonly expiresAt: number | undefined;
+}
+
 /**
  * First the new key, durably; then the store, in batches. A rotation that was cut short is in the store's journal: the
  * next one finishes it, and makes no further key.
  */
-export async function rotateReceiptKey(session: Session, options: RotateOptions): Promise<number> {
+export async function rotateReceiptKey(session: Session, options: RotateRequest): Promise<number> {
   const { output, context, home } = session;
   const steps = await createSteps(context, output);
   const { state, rotation, moved } = await withStore(session, (database) => {
@@ -70,7 +76,7 @@ const WORDS: Readonly<Record<Rotation['kind'], { doing: string; done: string }>>
 function begin(
   session: Session,
   edge: RotationEdge,
-  options: RotateOptions,
+  options: RotateRequest,
 ): { state: 'new' | 'finished' | 'kept'; rotation: Rotation } {
   const { context, database, keyring } = edge;
   const kind = options.reencrypt === true ? 'reencrypt' : 'rewrap';
@@ -87,10 +93,13 @@ function begin(
   }
   // A re-encryption takes over from a re-wrapping, which has promised less.
   const resumed = before !== null && (before.kind === 'reencrypt' || kind === 'rewrap');
-  if (options.catchUp === true) requireKey(keyring(), 'receipt');
-  const goOn = options.catchUp === true || (resumed && activeKey(keyring(), 'receipt') !== undefined);
+  if (options.catchUp === true) requireUnexpired(requireKey(keyring(), 'receipt'), context.now());
+  const active = activeKey(keyring(), 'receipt');
+  const usable = active !== undefined && !isExpired(active, context.now());
+  const goOn = options.catchUp === true || (resumed && usable);
   for (;;) {
-    if (!goOn) createKey(session, database, { role: 'receipt', change: 'rotate' });
+    if (!goOn)
+      createKey(session, database, { role: 'receipt', change: 'rotate', expiresAt: options.expiresAt });
     const rotation = beginRotation(edge, { kind, leftOut, madeKey: !goOn });
     if (rotation !== null) return { state: resumed ? 'finished' : goOn ? 'kept' : 'new', rotation };
   }

@@ -1,12 +1,11 @@
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
-import { parseSigningKey } from '../security/signing-keys.ts';
 import type { KeyRole } from '../store/key-file.ts';
 import { newestKey } from '../store/keyring.ts';
-import { reportKey } from './keys.ts';
-import { createKey, readKeyring, unlockKeyring } from './keys-access.ts';
-import { type RotateOptions, rotateReceiptKey } from './keys-rotate-receipts.ts';
+import { parseExpires, reportKey } from './keys.ts';
+import { createKey, readKeyring, unlockKeyring, verificationKey } from './keys-access.ts';
+import { type RotateOptions, type RotateRequest, rotateReceiptKey } from './keys-rotate-receipts.ts';
 import { trustWithRecord } from './lock.ts';
 import { openSession, type Session, withStore } from './session.ts';
 
@@ -14,6 +13,7 @@ import { openSession, type Session, withStore } from './session.ts';
 export async function rotateCommand(context: Context, options: RotateOptions): Promise<number> {
   const session = await openSession(context, options);
   const role = options.role ?? 'receipt';
+  const expiresAt = parseExpires(context, options.expires);
   if (role === 'recipient') {
     throw new AxError(
       'USAGE',
@@ -32,13 +32,13 @@ export async function rotateCommand(context: Context, options: RotateOptions): P
   await unlockKeyring(session);
   switch (role) {
     case 'receipt':
-      return rotateReceiptKey(session, options);
+      return rotateReceiptKey(session, { ...options, expiresAt });
     case 'signing':
-      return rotateSigningKey(session, options);
+      return rotateSigningKey(session, { ...options, expiresAt });
     case 'approval':
     case 'host': {
       const key = await withStore(session, (database) =>
-        createKey(session, database, { role, change: 'rotate' }),
+        createKey(session, database, { role, change: 'rotate', expiresAt }),
       );
       return reportKey(session, 'new', key);
     }
@@ -62,14 +62,19 @@ function requireFitting(role: KeyRole, { reencrypt, catchUp, without }: RotateOp
   }
 }
 
-async function rotateSigningKey(session: Session, options: RotateOptions): Promise<number> {
+async function rotateSigningKey(session: Session, options: RotateRequest): Promise<number> {
   const { output, context, home } = session;
   const old = newestKey(readKeyring(session), 'signing');
   const algorithm = options.algorithm ?? (old?.algorithm === 'HS256' ? 'hmac' : 'ed25519');
   const key = await withStore(session, (database) =>
-    createKey(session, database, { role: 'signing', algorithm, change: 'rotate' }),
+    createKey(session, database, {
+      role: 'signing',
+      algorithm,
+      change: 'rotate',
+      expiresAt: options.expiresAt,
+    }),
   );
-  const signer = parseSigningKey(key.jwk, key.kid);
+  const signer = verificationKey(key);
   const joined: string[] = [];
   const left: string[] = [];
   if (context.env.AX_TRUST === undefined) {

@@ -11,7 +11,7 @@ import { sha256Hex } from '../security/digest.ts';
 import { appendAudit } from '../store/audit.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import { highestVersionSeen, rememberVersion } from '../store/versions.ts';
-import { readRevocations, revocationError } from './keys-access.ts';
+import { endOfKey, readRevocations } from './keys-access.ts';
 import { requireRoot, type Session, withStore } from './session.ts';
 
 /** The lock file's bytes, read once: what is verified is what is used. */
@@ -78,8 +78,8 @@ async function introduce(session: Session, lock: Lock, trust: Trust): Promise<Tr
   const known = trust.get(claimed.project)?.keys ?? [];
   // Signed by a trusted key, only not by enough of them: what the refusal says already is what is wrong.
   if (key === undefined || keys.some(({ kid }) => known.some((trusted) => trusted.kid === kid))) return null;
-  const revoked = revocationError(session, key.kid);
-  if (revoked !== null) return revoked;
+  const ended = endOfKey(session, key);
+  if (ended !== null) return ended;
   const command = `ax trust add ${claimed.project} --key ${key.kid}`;
   // A project that has trusted keys is not met for the first time: another key there is a change, not a start.
   if (trust.has(claimed.project)) {

@@ -8,9 +8,8 @@ import type { Verdict } from '../runtime/guards/verdict.ts';
 import { blocked, deferred, secondsUntil } from '../runtime/outcome.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
 import { activeKey } from '../store/keyring.ts';
-import { sealingRecipients } from '../store/receipt-keys.ts';
 import { guardSources } from './guard-sources.ts';
-import { readKeyring, unlockKeyring } from './keys-access.ts';
+import { readKeyring, requireEvidenceKeys, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, readLock, requireVerified } from './lock.ts';
 import { answersOf, type PolicyEdge, type TaskAnswers } from './policy-answers.ts';
 import { parseRequest, type RunOptions } from './run-request.ts';
@@ -181,7 +180,7 @@ async function withPolicy(
   options: PolicyOptions,
   body: (edge: PolicyEdge) => Promise<number>,
 ): Promise<number> {
-  const { context, output } = session;
+  const { output } = session;
   const request = parseRequest(tasks, args, options);
   const lock = readLock(session);
   await unlockKeyring(session);
@@ -195,7 +194,7 @@ async function withPolicy(
       keyring,
       verified,
       host: host === undefined ? null : parseSigningKey(host.jwk, host.kid),
-      recipients: sealingRecipients(context, keyring).map(({ kid }) => kid),
+      recipients: requireEvidenceKeys(session, keyring).map(({ kid }) => kid),
       approvals: options.approval ?? [],
     });
     const edge = { session, root: lock.root, verified, request, sources };

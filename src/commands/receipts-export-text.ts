@@ -13,7 +13,7 @@ import type { Identity } from '../security/encryption-keys.ts';
 import { parseSigningKey, type SigningKey, type VerificationKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
-import { activeKey } from '../store/keyring.ts';
+import { activeKey, requireUnexpired } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { type ReceiptSelection, receiptIdsAfter } from '../store/receipt-selection.ts';
 import { findReceipt, type StoredReceipt } from '../store/receipts.ts';
@@ -66,7 +66,7 @@ export async function* exportedText(
     yield pageHead({ receipts: count, at: new Date(session.context.now()).toISOString() });
   }
   if (database !== null) {
-    const keys = format === 'jwe' ? null : exportKeys(session);
+    const keys = format === 'jwe' ? null : exportKeys(session, format);
     for (const ids of pagesOf(database, request)) {
       const parts = ids.map((id) => {
         const receipt = findReceipt(database, id);
@@ -99,9 +99,10 @@ function* pagesOf(database: Database, { named, selection }: ExportRequest): Gene
   }
 }
 
-function exportKeys(session: Session): ExportKeys {
+function exportKeys(session: Session, format: ExportFormat): ExportKeys {
   const keyring = readKeyring(session);
   const active = activeKey(keyring, 'host');
+  if (format === 'slsa' && active !== undefined) requireUnexpired(active, session.context.now());
   return {
     identities: openingIdentities(session.context, keyring),
     hosts: keyring.filter(({ role }) => role === 'host').map((entry) => verificationKey(entry)),

@@ -14,8 +14,7 @@ import type { EvidenceKeys } from '../runtime/receipt.ts';
 import type { Database } from '../store/database.ts';
 import { legacyFileNames, type PassedOver, readLegacyFile } from '../store/legacy-files.ts';
 import { legacyKeys } from '../store/legacy-keys.ts';
-import { sealingRecipients } from '../store/receipt-keys.ts';
-import { evidenceKeys, readKeyring, unlockKeyring } from './keys-access.ts';
+import { evidenceKeys, readKeyring, requireEvidenceKeys, unlockKeyring } from './keys-access.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
 
 export interface ImportOptions extends GlobalOptions {
@@ -61,7 +60,7 @@ export async function importCommand(context: Context, options: ImportOptions): P
     );
   }
   // Before anything is written: without a key to seal to there is no import.
-  sealingRecipients(context, readKeyring(session));
+  requireEvidenceKeys(session, readKeyring(session));
   const { imported, unread } = await withStore(session, (database) =>
     importFolder(session, database, { folder, keys: evidenceKeys(session, database) }),
   );

@@ -129,6 +129,7 @@ async function verifyMany(
 const CODES: readonly (readonly [Verdict, ErrorCode])[] = [
   ['tampered', 'RECEIPT_TAMPERED'],
   ['revoked', 'KEY_REVOKED'],
+  ['expired', 'KEY_EXPIRED'],
   ['untrusted', 'SIGNATURE_UNTRUSTED'],
   ['unreadable', 'KEY_UNKNOWN'],
 ];
@@ -142,7 +143,7 @@ interface Going {
 
 function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Tally {
   const tally: Tally = {
-    verdicts: { valid: 0, tampered: 0, revoked: 0, untrusted: 0, unreadable: 0 },
+    verdicts: { valid: 0, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 0 },
     outputs: { same: 0, changed: 0, 'not-there': 0 },
     problems: [],
   };
@@ -210,17 +211,19 @@ function digestsOf({ root }: Session, { offline }: VerifyOptions): DigestAt | nu
 
 function verifyingKeys(session: Session, context: Context): VerifyingKeys {
   const keyring = readKeyring(session);
-  return { identities: openingIdentities(context, keyring), hosts: hostKeys(keyring), keyring };
+  return {
+    identities: openingIdentities(context, keyring),
+    hosts: hostKeys(keyring),
+    keyring,
+    now: context.now(),
+  };
 }
 
+/** Of this machine and of others; without any, no receipt is by somebody known. */
 function hostKeys(keyring: Keyring) {
-  const keys = keyring
+  return keyring
     .filter((entry) => entry.role === 'host')
     .map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
-  if (keys.length > 0) return keys;
-  throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
-    hint: 'run this where the receipt was written, or with its --home',
-  });
 }
 
 /** One record for all, before the first is read: killed in between, what was read is on record too. */

@@ -19,10 +19,9 @@ import { sha256Hex } from '../security/digest.ts';
 import { createTextScrubber } from '../security/scrub/text.ts';
 import type { Database } from '../store/database.ts';
 import { type Keyring, provePassphrase } from '../store/keyring.ts';
-import { sealingRecipients } from '../store/receipt-keys.ts';
 import { findRun, type Run } from '../store/runs.ts';
 import { guardSources } from './guard-sources.ts';
-import { evidenceKeys, readKeyring, unlockKeyring } from './keys-access.ts';
+import { evidenceKeys, readKeyring, requireEvidenceKeys, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, type Lock, readLock, requireVerified, verifyLock } from './lock.ts';
 import { type Prepared, prepare, type Unprepared } from './prepare.ts';
 import { createRunReporter, resultDocument } from './run-report.ts';
@@ -92,7 +91,7 @@ function requireRetryable(run: Run): void {
 /** `--dry-run`: the same verification; starts nothing, and leaves nothing in the store. */
 async function preview(session: Session, isolate: Isolate, request: Request): Promise<number> {
   const lock = readLock(session);
-  sealingRecipients(session.context, readKeyring(session));
+  requireEvidenceKeys(session, readKeyring(session));
   const verified = await requireVerified(session, lock);
   if (hasDrifted(lock, verified.manifest)) session.output.warn(DRIFT);
   const { context } = session;
@@ -115,7 +114,7 @@ async function launch(
   const lock = readLock(session);
   const keyring = readKeyring(session);
   // Before anything is written: with a malformed key or trust, ax leaves no trace and starts nothing.
-  sealingRecipients(context, keyring);
+  requireEvidenceKeys(session, keyring);
   provePassphrase(keyring);
   loadTrust(context, session.home);
   return withStore(session, async (database) => {

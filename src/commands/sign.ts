@@ -6,6 +6,7 @@ import { compile } from '../manifest/compile.ts';
 import { parsePayload } from '../manifest/payload.ts';
 import type { Manifest } from '../manifest/schema.ts';
 import { parseSource } from '../manifest/source.ts';
+import { withoutExpiry } from '../manifest/trust.ts';
 import { loadTrust } from '../manifest/trust-file.ts';
 import { MANIFEST_PAYLOAD_TYPE, readEnvelope, verifyManifest } from '../manifest/verify.ts';
 import { visible } from '../output/escape.ts';
@@ -110,10 +111,10 @@ interface Previous {
 function readPrevious({ context, home }: Session, root: string): Previous {
   const bytes = readFileIfPresent(join(root, 'ax.lock'));
   if (bytes === null) return { exists: false, manifest: null, version: 0, problem: '' };
-  // Expiry is a reason to sign again, and so is a revoked key; for a comparison, and for the version that is to be
+  // Expiry is a reason to sign again, and so is a revoked or expired key; for a comparison, and for the version that is to be
   // exceeded, it takes trusted signatures and nothing else.
   const verification = verifyManifest(bytes, {
-    trust: loadTrust(context, home),
+    trust: withoutExpiry(loadTrust(context, home)),
     revoked: new Map(),
     now: context.now(),
     highestVersionSeen: () => 0,

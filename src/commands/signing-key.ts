@@ -3,7 +3,13 @@ import { agentSigner } from '../runtime/ssh-agent.ts';
 import { localSigner, type Signer } from '../security/signer.ts';
 import { parseSigningKey } from '../security/signing-keys.ts';
 import type { KeyRole } from '../store/key-file.ts';
-import { type KeyEntry, type Keyring, requireKey, requireUnrevoked } from '../store/keyring.ts';
+import {
+  type KeyEntry,
+  type Keyring,
+  requireKey,
+  requireUnexpired,
+  requireUnrevoked,
+} from '../store/keyring.ts';
 import { readKeyring, unlockKeyring, verificationKey } from './keys-access.ts';
 import type { Session } from './session.ts';
 
@@ -11,7 +17,7 @@ import type { Session } from './session.ts';
  * The active signing key, or the one whose kid begins as given. One whose private part is not in the keyring signs
  * through an ssh-agent; for that, nobody is asked for the keyring's passphrase.
  *
- * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEYRING_LOCKED, PASSPHRASE_WRONG
+ * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEY_EXPIRED, KEYRING_LOCKED, PASSPHRASE_WRONG
  */
 export async function findSigner(session: Session, kid: string | undefined): Promise<Signer> {
   const keyring = readKeyring(session);
@@ -23,7 +29,7 @@ export async function findSigner(session: Session, kid: string | undefined): Pro
  * The active approval key, where there is none the active signing key, or the one of both roles whose kid begins as
  * given. A revoked approval key is not made up for by a signing key.
  *
- * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEYRING_LOCKED, PASSPHRASE_WRONG
+ * @throws KEY_UNKNOWN, KEY_MALFORMED, KEY_REVOKED, KEY_EXPIRED, KEYRING_LOCKED, PASSPHRASE_WRONG
  */
 export async function findApprover(session: Session, kid: string | undefined): Promise<Signer> {
   const keyring = readKeyring(session);
@@ -36,10 +42,11 @@ export async function findApprover(session: Session, kid: string | undefined): P
 }
 
 async function signerOf(session: Session, entry: KeyEntry): Promise<Signer> {
+  requireUnexpired(entry, session.context.now());
   const key = entry.hasPrivatePart ? null : verificationKey(entry);
   if (key?.algorithm === 'Ed25519') return agentSigner(session.context, key);
   await unlockKeyring(session);
-  return localSigner(parseSigningKey(entry.jwk, entry.kid));
+  return localSigner({ ...parseSigningKey(entry.jwk, entry.kid), expiresAt: entry.expiresAt });
 }
 
 function keyNamed(keyring: Keyring, roles: readonly KeyRole[], kid: string): KeyEntry {

@@ -21,7 +21,7 @@ import { parseVerificationKey, type VerificationKey } from '../security/signing-
 import { isSshPublicKeyText, parseSshPublicKey } from '../security/ssh-public-key.ts';
 import { readFileIfPresent } from '../store/files.ts';
 import type { KeyRole } from '../store/key-file.ts';
-import { readKeyring, readRevocations, revocationError, verificationKey } from './keys-access.ts';
+import { endOfKey, readKeyring, readRevocations, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -40,10 +40,11 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
   const trust = loadTrust(context, session.home);
   const revocations = readRevocations(session);
   const { output } = session;
-  const shown = ({ kid, algorithm }: VerificationKey) => ({
+  const shown = ({ kid, algorithm, expiresAt }: VerificationKey) => ({
     kid,
     algorithm,
     revoked: revocations.has(kid),
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
   });
   const projects = [...trust].map(([project, { threshold, keys, approvers, minVersion }]) => ({
     project,
@@ -52,15 +53,20 @@ export async function listCommand(context: Context, options: GlobalOptions): Pro
     keys: keys.map(shown),
     approvers: approvers.map(shown),
   }));
+  const standing = ({ revoked, expiresAt }: { revoked: boolean; expiresAt: string | null }): string => {
+    if (revoked) return ', revoked';
+    if (expiresAt === null) return '';
+    return context.now() < Date.parse(expiresAt) ? `, until ${expiresAt.slice(0, 10)}` : ', expired';
+  };
   output.line(
     table(
       ['PROJECT', 'NEEDS', 'KEY', 'ALGORITHM'],
       projects.flatMap(({ project, threshold, keys, approvers }) =>
-        [...keys, ...approvers].map(({ kid, algorithm, revoked }, index) => [
+        [...keys, ...approvers].map((key, index) => [
           project,
           index < keys.length ? `${threshold} of ${keys.length}` : 'approvals',
-          kid,
-          revoked ? `${algorithm}, revoked` : algorithm,
+          key.kid,
+          `${key.algorithm}${standing(key)}`,
         ]),
       ),
       output.style,
@@ -79,8 +85,7 @@ export async function addCommand(
   const session = await openSession(context, options);
   requireProjectName(project);
   const key = findKey(session, file, options.key);
-  const revoked = revocationError(session, key.kid);
-  if (revoked !== null) throw revoked;
+  requireInUse(session, [key]);
   const trust = loadTrust(context, session.home);
   const entry = trust.get(project);
   const others = (known: readonly VerificationKey[] = []) => known.filter(({ kid }) => kid !== key.kid);
@@ -128,6 +133,14 @@ function onlyApprovers(project: string): AxError {
   return new AxError('TRUST_REFUSED', `${project}: expected a key that signs its manifest beside approvers`, {
     hint: `ax trust add ${project} <key.jwk>, or leave it altogether: ax trust remove ${project}`,
   });
+}
+
+/** @throws KEY_REVOKED, KEY_EXPIRED: what counts no more is not trusted anew */
+function requireInUse(session: Session, keys: readonly VerificationKey[]): void {
+  for (const key of keys) {
+    const ended = endOfKey(session, key);
+    if (ended !== null) throw ended;
+  }
 }
 
 function oneKey(keys: readonly VerificationKey[], kid: string, project: string): VerificationKey {
@@ -185,6 +198,7 @@ export async function importCommand(
       });
     }
   }
+  for (const [, entry] of added) requireInUse(session, approvalKeys(entry));
   for (const [project, entry] of added) output.note(`${project}: ${describe(entry)}`);
   if (added.length > 0 && options.yes !== true) {
     const agreed = context.interactive && !output.json && (await confirm(context, 'Trust these keys?'));

@@ -4,8 +4,7 @@ import { isAxError, AxError as Refusal } from '../errors.ts';
 import { checkDependencies } from '../manifest/dependencies.ts';
 import { visibleBlock } from '../output/escape.ts';
 import { errorShape } from '../output/output.ts';
-import { sealingRecipients } from '../store/receipt-keys.ts';
-import { readKeyring, unlockKeyring } from './keys-access.ts';
+import { readKeyring, requireEvidenceKeys, unlockKeyring } from './keys-access.ts';
 import { DRIFT, hasDrifted, readLock, verifyLock } from './lock.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
@@ -62,7 +61,7 @@ function markSuperseded(session: Session, lines: Line[], keyids: readonly string
 /** A run whose evidence cannot be sealed would not be started. */
 function checkEvidence(session: Session): Line {
   try {
-    const recipients = sealingRecipients(session.context, readKeyring(session));
+    const recipients = requireEvidenceKeys(session, readKeyring(session));
     return { name: 'receipt key', ok: true, detail: recipients.map((key) => key.kid).join(', ') };
   } catch (error) {
     if (isAxError(error)) return failed('receipt key', error);

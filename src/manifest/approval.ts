@@ -4,6 +4,7 @@ import { canonicalJson } from '../security/canonical.ts';
 import { type Envelope, parseEnvelope } from '../security/dsse.ts';
 import { unsignedEnvelope } from '../security/dsse-sign.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
+import { describeExpiry, isExpired } from '../security/expiry.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import type { VerificationKey } from '../security/signing-keys.ts';
 import { isUlid } from '../security/ulid.ts';
@@ -99,8 +100,8 @@ export interface ApprovalPolicy {
  * what the file says.
  *
  * @throws SIGNATURE_UNTRUSTED, ENVELOPE_MALFORMED, JSON_MALFORMED, PAYLOAD_TYPE_UNEXPECTED
- * @throws APPROVAL_REFUSED when it is by a revoked key (whatever date it bears: whoever has stolen the key can write
- *   any), expired, not yet valid, or of something else
+ * @throws APPROVAL_REFUSED when it is by a revoked or expired key (whatever date it bears: whoever has stolen the key
+ *   can write any), expired, not yet valid, or of something else
  */
 export function verifyApproval(
   bytes: Uint8Array,
@@ -141,6 +142,7 @@ export function verifyApproval(
   if (revocation !== undefined) {
     throw refused(source, `its key ${signer.kid} was ${describeRevocation(revocation)}`);
   }
+  if (isExpired(signer, now)) throw refused(source, `its key ${signer.kid} ${describeExpiry(signer)}`);
   const parsed = approvalSchema.safeParse(parseJson(decodeUtf8(envelope.payload, source), source));
   if (!parsed.success) throw refused(source, 'it is not an approval of this version');
   const { id, issuedAt, expiresAt, schema: _, ...about } = parsed.data;

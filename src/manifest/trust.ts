@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { AxError } from '../errors.ts';
+import { toNumericDate } from '../security/expiry.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { publicJwk } from '../security/jwk.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
@@ -33,8 +34,9 @@ const trustSchema = z.strictObject({
 /**
  * Reads a trust file: `{projects: {"acme/web": {threshold, keys: [JWK…], approvers?: [JWK…], minVersion?}}}`.
  *
- * Refused: a threshold that its distinct keys cannot reach, the same key twice, and an HMAC key with a threshold
- * above 1 or as an approver, since everyone who can verify an HMAC can make one.
+ * Refused: a threshold that its distinct keys cannot reach, the same key twice, an HMAC key with a threshold above 1
+ * or as an approver, since everyone who can verify an HMAC can make one, and a key that is marked as revoked. An
+ * expired key is read: it counts for nothing any more, and the others still do.
  *
  * @throws TRUST_MALFORMED; never an empty trust in its place
  */
@@ -127,5 +129,16 @@ export function serializeTrust(trust: Trust): string {
 function trustedJwk(key: VerificationKey): object {
   if (key.algorithm === 'Ed25519') return publicJwk(key);
   const { kty, k } = key.secret.export({ format: 'jwk' });
-  return { kty, alg: 'HS256', k, kid: key.kid };
+  const exp = key.expiresAt === undefined ? {} : { exp: toNumericDate(key.expiresAt) };
+  return { kty, alg: 'HS256', k, kid: key.kid, ...exp };
+}
+
+/** The same trust without the expiries of its keys: for looking back at what they signed, never for running it. */
+export function withoutExpiry(trust: Trust): Trust {
+  return new Map(
+    [...trust].map(([project, entry]) => [
+      project,
+      { ...entry, keys: entry.keys.map((key) => ({ ...key, expiresAt: undefined })) },
+    ]),
+  );
 }

@@ -2,6 +2,7 @@ import { AxError } from '../errors.ts';
 import { sha256Hex } from '../security/digest.ts';
 import { type Envelope, parseEnvelope } from '../security/dsse.ts';
 import { verifiedKeys } from '../security/dsse-verify.ts';
+import { describeExpiry, isExpired } from '../security/expiry.ts';
 import { decodeUtf8, parseJson } from '../security/json.ts';
 import { describeRevocation, type Revocations } from '../store/revocations.ts';
 import { parsePayload } from './payload.ts';
@@ -147,34 +148,48 @@ interface Candidate {
  * The projects whose trusted keys reach their threshold on this envelope. Which of them it is for is in the
  * payload, and that is not looked at before a signature holds.
  *
- * A revoked key does not count, also for what says that it was issued before: whoever has stolen the key can write
- * any date.
+ * A revoked key does not count, and one that has expired in a project's trust does not for that project; also for what
+ * says that it was issued before: whoever has stolen the key can write any date.
  */
 function checkSignatures(
   envelope: Envelope,
-  { trust, revoked }: Pick<VerifyPolicy, 'trust' | 'revoked'>,
+  { trust, revoked, now }: Pick<VerifyPolicy, 'trust' | 'revoked' | 'now'>,
 ): { value: ReadonlyMap<string, Candidate>; detail: string } {
   const everyKey = [
     ...new Map([...trust.values()].flatMap((entry) => entry.keys).map((key) => [key.kid, key])).values(),
   ];
   const signers = verifiedKeys(envelope, everyKey).map((key) => key.kid);
-  const valid = new Set(signers.filter((kid) => !revoked.has(kid)));
+  const unrevoked = signers.filter((kid) => !revoked.has(kid));
   const candidates = new Map<string, Candidate>();
   let best: { project: string; found: number; threshold: number } | undefined;
   for (const [project, entry] of trust) {
-    const keyids = entry.keys.map((key) => key.kid).filter((kid) => valid.has(kid));
+    const keys = entry.keys.filter((key) => unrevoked.includes(key.kid) && !isExpired(key, now));
+    const keyids = keys.map(({ kid }) => kid);
     if (keyids.length >= entry.threshold) candidates.set(project, { trust: entry, keyids });
     else if (keyids.length > (best?.found ?? 0)) {
       best = { project, found: keyids.length, threshold: entry.threshold };
     }
   }
-  if (candidates.size > 0) return { value: candidates, detail: `by ${[...valid].join(', ')}` };
+  if (candidates.size > 0) {
+    const counted = new Set([...candidates.values()].flatMap(({ keyids }) => keyids));
+    return { value: candidates, detail: `by ${unrevoked.filter((kid) => counted.has(kid)).join(', ')}` };
+  }
   for (const kid of signers) {
     const revocation = revoked.get(kid);
     if (revocation === undefined) continue;
     throw new AxError(
       'KEY_REVOKED',
       `ax.lock: the signature by ${kid} does not count: the key was ${describeRevocation(revocation)}`,
+      { hint: 'review ax.yaml and sign it with another trusted key: ax sign' },
+    );
+  }
+  const expired = [...trust.values()]
+    .flatMap(({ keys }) => keys)
+    .find((key) => unrevoked.includes(key.kid) && isExpired(key, now));
+  if (expired !== undefined && isExpired(expired, now)) {
+    throw new AxError(
+      'KEY_EXPIRED',
+      `ax.lock: the signature by ${expired.kid} does not count: the key ${describeExpiry(expired)}`,
       { hint: 'review ax.yaml and sign it with another trusted key: ax sign' },
     );
   }

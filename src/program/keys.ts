@@ -11,11 +11,12 @@ export function addKeys({ add, group, context }: Tree): void {
     'ed25519',
     'hmac',
   ]);
+  const expires = new Option('--expires <duration>', 'after which it signs and seals nothing (1s to 3650d)');
   add(
     keys,
     {
       name: 'list',
-      summary: 'list keys with state, age, due date and how many receipts each opens',
+      summary: 'list keys with state, age, due date, expiry and how many receipts each opens',
       examples: ['ax keys list', 'ax keys list --json'],
     },
     async (options: object) => (await import('../commands/keys.ts')).listCommand(context, options),
@@ -30,9 +31,14 @@ export function addKeys({ add, group, context }: Tree): void {
         'signs with in the place of the signing key. A recipient is an X25519 pair that ' +
         'receipts are sealed to, beside the receipt key or in its place; there may be up to 15. Export its public ' +
         'part to machines that are to write receipts without being able to read them.',
-      options: [role('what the key is for (default: signing)', [...rotating, 'recipient']), algorithm],
+      options: [
+        role('what the key is for (default: signing)', [...rotating, 'recipient']),
+        algorithm,
+        expires,
+      ],
       examples: [
         'ax keys generate',
+        'ax keys generate --expires 90d',
         'ax keys generate --role receipt',
         'ax keys generate --role recipient',
         'ax keys generate --algorithm hmac',
@@ -57,6 +63,7 @@ export function addKeys({ add, group, context }: Tree): void {
       options: [
         role('which key (default: receipt)', rotating),
         algorithm,
+        expires,
         new Option('--reencrypt', 'give every receipt a fresh content key too'),
         new Option(
           '--without <kid>',
@@ -71,7 +78,7 @@ export function addKeys({ add, group, context }: Tree): void {
         'ax keys rotate',
         'ax keys rotate --reencrypt',
         'ax keys rotate --catch-up --store ../web/.ax',
-        'ax keys rotate --role signing',
+        'ax keys rotate --role signing --expires 45d',
       ],
     },
     async (options: object) => (await import('../commands/keys-rotate.ts')).rotateCommand(context, options),
@@ -92,19 +99,23 @@ export function addKeys({ add, group, context }: Tree): void {
     keys,
     {
       name: 'import',
-      summary: 'add a key of SSH to sign with, or a reader’s public key',
+      summary: 'add a key of SSH to sign with, or the public key of a reader or another host',
       description:
         'Put the key of a file into the keyring. An Ed25519 key of OpenSSH becomes the active signing key: of a private ' +
         'one without a passphrase, both parts are kept, and the file stays as it is; of a public one (.pub), ax signs ' +
         'through the ssh-agent that SSH_AUTH_SOCK leads to, and never has the private part. The public X25519 key of a ' +
         'reader, a JWK such as `ax keys export --role recipient` prints, is one that receipts are sealed to from now ' +
         'on, to be opened where its private part is; a keyring with recipients and without a receipt key writes ' +
-        'receipts that it cannot read. A private JWK is refused.',
-      arguments: [['<file>', 'an ssh-ed25519 public key, an OpenSSH private key, or a public X25519 JWK']],
+        'receipts that it cannot read. The Ed25519 JWK of a host (--role host) verifies the receipts that it has signed, ' +
+        'in a copy of its store (--store), and signs nothing here; there may be up to 64. Compare its kid with who runs ' +
+        'that host: that comparison is all there is. A private JWK is refused.',
+      arguments: [['<file>', 'an ssh-ed25519 public key, an OpenSSH private key, or a public JWK']],
+      options: [role('whose JWK it is (default: recipient, for an X25519 key)', ['recipient', 'host'])],
       examples: [
         'ax keys import ~/.ssh/id_ed25519.pub',
         'ax keys import deploy_key',
         'ax keys import reader.jwk',
+        'ax keys import --role host ci.jwk',
       ],
     },
     async (file: string, options: object) =>
@@ -145,15 +156,22 @@ export function addKeys({ add, group, context }: Tree): void {
         'no approval by it counts, whatever date it bears: a thief can write any. A revoked host key verifies the ' +
         'receipts that the audit log has from before the revocation, and no others. A revoked receipt or recipient key ' +
         'seals nothing new and still opens what was sealed to it. Asks, or wants --yes; it cannot be taken back. It ' +
-        'holds on this machine: other machines that trust the key revoke it themselves.',
-      arguments: [['<kid>', 'the beginning of its kid']],
+        'holds on this machine. To hand it on, export the key by its kid: the JWK then says that it is revoked, is refused ' +
+        'wherever a key is read, and revokes the key on another machine with --import. Nobody has signed that: ask the ' +
+        'owner, and record it in a store of your own, not in a copied one that is to be verified.',
+      arguments: [['[kid]', 'the beginning of its kid']],
       options: [
+        new Option('--import <file>', 'a public JWK that is marked as revoked, in place of a kid'),
         new Option('--reason <text>', 'one line that is kept with it'),
         new Option('-y, --yes', 'do not ask'),
       ],
-      examples: ['ax keys revoke 3q2-7w --reason "laptop stolen"', 'ax keys revoke 3q2-7w --yes'],
+      examples: [
+        'ax keys revoke 3q2-7w --reason "laptop stolen"',
+        'ax keys revoke 3q2-7w --yes',
+        'ax keys revoke --import alice.jwk',
+      ],
     },
-    async (kid: string, options: object) =>
+    async (kid: string | undefined, options: object) =>
       (await import('../commands/keys-revoke.ts')).revokeCommand(context, kid, options),
   );
   add(

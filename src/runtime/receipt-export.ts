@@ -47,12 +47,13 @@ export function envelopeLine({ receipt, opened }: CheckedReceipt): JsonValue {
  *
  * @returns null where nothing was executed, or it is no receipt of a run of ax
  * @throws SIGNATURE_UNTRUSTED for a receipt whose signer is not known here: nobody vouches for what they did not see
+ * @throws KEY_UNKNOWN without a key to sign with
  */
 export function provenanceLine(
   { receipt, opened, signedBy }: CheckedReceipt,
   signer: SigningKey | undefined,
 ): JsonValue | null {
-  if (signedBy === null || signer === undefined) {
+  if (signedBy === null) {
     throw new AxError(
       'SIGNATURE_UNTRUSTED',
       `receipt ${receipt.id}: expected the signature of a host key of this keyring, found another`,
@@ -60,6 +61,11 @@ export function provenanceLine(
         hint: 'export provenance where the receipt was written, or the envelope as it is with --format dsse',
       },
     );
+  }
+  if (signer === undefined) {
+    throw new AxError('KEY_UNKNOWN', 'no host key of this machine to sign provenance with', {
+      hint: 'ax keys generate --role host',
+    });
   }
   const reading = readReceipt(opened.statement);
   if (reading === null) return null;

@@ -10,7 +10,7 @@ import { type OpenedReceipt, openReceipt, tampered, verifyReceipt } from './rece
 import { type KeyStanding, type Standing, standingOf } from './receipt-standing.ts';
 
 /** What a verification comes to; permanent words. */
-export const VERDICTS = ['valid', 'tampered', 'revoked', 'untrusted', 'unreadable'] as const;
+export const VERDICTS = ['valid', 'tampered', 'revoked', 'expired', 'untrusted', 'unreadable'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export interface VerifyingKeys {
@@ -18,6 +18,8 @@ export interface VerifyingKeys {
   readonly hosts: readonly VerificationKey[];
   /** What has become of the keys since. */
   readonly keyring: readonly KeyStanding[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
 }
 
 export interface VerifiedReceipt {
@@ -32,13 +34,13 @@ export interface VerifiedReceipt {
  *
  * @throws KEY_UNKNOWN when no key here opens it
  * @throws SIGNATURE_UNTRUSTED when no host key that is known here signed it
- * @throws KEY_REVOKED when it cannot be shown to be from before its key was revoked
+ * @throws KEY_REVOKED, KEY_EXPIRED when it cannot be shown to be from before its key was revoked, or expired
  * @throws SIGNATURE_INVALID, RECEIPT_TAMPERED when anything is not as it was written
  */
 export function verifyStored(
   database: Database,
   receipt: StoredReceipt,
-  { identities, hosts, keyring }: VerifyingKeys,
+  { identities, hosts, keyring, now }: VerifyingKeys,
 ): VerifiedReceipt {
   const opened = openReceipt(receipt, identities);
   const { keyid } = verifyReceipt(receipt, opened, hosts);
@@ -48,7 +50,7 @@ export function verifyStored(
   if (problem !== null) throw tampered(receipt.id, problem);
   const key = keyring.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new AxError('INTERNAL', 'a receipt was verified by a key that is not there');
-  return { keyid, standing: standingOf(database, { key, receipt }), statement: opened.statement };
+  return { keyid, standing: standingOf(database, { key, receipt, now }), statement: opened.statement };
 }
 
 function auditOf({ id }: StoredReceipt, { predicate }: { readonly [name: string]: JsonValue }) {
@@ -62,6 +64,7 @@ const VERDICT_OF: Partial<Record<ErrorCode, Verdict>> = {
   RECEIPT_TAMPERED: 'tampered',
   SIGNATURE_INVALID: 'tampered',
   KEY_REVOKED: 'revoked',
+  KEY_EXPIRED: 'expired',
   SIGNATURE_UNTRUSTED: 'untrusted',
   KEY_UNKNOWN: 'unreadable',
 };

@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { encodeBase64url } from './base64.ts';
 import { KEY_BYTES, privateKeyObject, rawPublicKey } from './curve25519.ts';
 import { equalBytes } from './digest.ts';
+import type { Expiring } from './expiry.ts';
 import { malformed, parseJwk, type SymmetricJwk, thumbprint, type X25519PrivateJwk } from './jwk.ts';
 import { drawBytes, type RandomBytes } from './random.ts';
 import { importX25519, type X25519PublicKey } from './x25519.ts';
@@ -13,14 +14,14 @@ import { importX25519, type X25519PublicKey } from './x25519.ts';
 const RECEIPT_KEY_BYTES = 32;
 
 /** The 256-bit key that wraps the content keys of receipts. */
-export interface ReceiptKey {
+export interface ReceiptKey extends Expiring {
   /** The RFC 7638 thumbprint, computed here from the key itself. */
   readonly kid: string;
   readonly algorithm: 'A256KW';
   readonly key: Buffer;
 }
 
-export interface X25519Recipient {
+export interface X25519Recipient extends Expiring {
   readonly kid: string;
   readonly algorithm: 'ECDH-ES+A256KW';
   readonly publicKey: X25519PublicKey;
@@ -43,7 +44,8 @@ export type Identity = ReceiptKey | X25519Identity;
  */
 export function parseReceiptKey(value: unknown, where: string): ReceiptKey {
   const jwk = parseJwk(value, where);
-  if (jwk.algorithm === 'A256KW') return { kid: jwk.kid, algorithm: 'A256KW', key: jwk.k };
+  if (jwk.algorithm === 'A256KW')
+    return { kid: jwk.kid, algorithm: 'A256KW', key: jwk.k, expiresAt: jwk.expiresAt };
   throw malformed(where, `expected a receipt key (A256KW), found ${jwk.algorithm}`);
 }
 
@@ -65,6 +67,7 @@ export function receiptKeyFromBytes(bytes: Uint8Array): ReceiptKey {
  *
  * @throws KEY_MALFORMED as `parseJwk` does, for a key of another purpose, for a u that is not canonical or of
  * small order, and for a JWK with a private part.
+ * @throws KEY_REVOKED for a key that is marked as revoked
  */
 export function parseX25519Recipient(value: unknown, where: string): X25519Recipient {
   const key = parseX25519(value, where);
@@ -96,7 +99,8 @@ export function parseX25519(value: unknown, where: string): X25519Recipient | X2
   if (publicKey === undefined) {
     throw malformed(where, 'x: expected a canonical X25519 point of large order, found other bytes');
   }
-  const key = { kid: jwk.kid, algorithm: 'ECDH-ES+A256KW' as const, publicKey };
+  const { kid, expiresAt } = jwk;
+  const key = { kid, algorithm: 'ECDH-ES+A256KW' as const, publicKey, expiresAt };
   if (jwk.d === undefined) return key;
   const privateKey = privateKeyObject('X25519', jwk.d);
   if (equalBytes(rawPublicKey(privateKey), jwk.x)) return { ...key, privateKey };

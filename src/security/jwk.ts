@@ -13,23 +13,26 @@ import { AxError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url } from './base64.ts';
 import { canonicalJson } from './canonical.ts';
 import { KEY_BYTES } from './curve25519.ts';
+import { type Expiring, parseNumericDate, toNumericDate } from './expiry.ts';
 import { isObject, kindOf, nameOf } from './json-shape.ts';
 
-export type Ed25519PublicJwk = { kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string };
+export type Ed25519PublicJwk = { kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; exp?: number };
 export type Ed25519PrivateJwk = Ed25519PublicJwk & { d: string };
-export type X25519PublicJwk = { kty: 'OKP'; crv: 'X25519'; x: string; kid: string };
+export type X25519PublicJwk = { kty: 'OKP'; crv: 'X25519'; x: string; kid: string; exp?: number };
 export type X25519PrivateJwk = X25519PublicJwk & { d: string };
 export type SymmetricJwk = { kty: 'oct'; alg: 'HS256' | 'A256KW'; k: string; kid: string };
 
 /** A JWK whose members have the right form. Whether x is a point, and d belongs to it, is still to be asked. */
-export type ParsedJwk =
+export type ParsedJwk = (
   | {
       readonly algorithm: 'Ed25519' | 'X25519';
       readonly kid: string;
       readonly x: Buffer;
       readonly d?: Buffer;
     }
-  | { readonly algorithm: 'HS256' | 'A256KW'; readonly kid: string; readonly k: Buffer };
+  | { readonly algorithm: 'HS256' | 'A256KW'; readonly kid: string; readonly k: Buffer }
+) &
+  Expiring;
 
 /** The members that RFC 7638 section 3.2 and RFC 8037 section 2 make the name of a key. */
 type NamedMembers = { kty: 'OKP'; crv: string; x: string } | { kty: 'oct'; k: string };
@@ -62,11 +65,14 @@ export function thumbprint(jwk: NamedMembers): string {
 
 /**
  * Reads a JWK of one of the four kinds. Members that ax does not know are ignored (RFC 7517 section 4); those it
- * knows must agree with each other, so a key made for one purpose never serves another.
+ * knows must agree with each other, so a key made for one purpose never serves another. `iat` and `exp` are those of
+ * OpenID Federation 1.0 section 8.7; whether the key has expired is for whoever uses it to ask.
  *
  * @param where what the key is called in a refusal, such as `trust.json: projects["acme/web"].keys[0]`
  * @throws KEY_MALFORMED for an unknown kty, crv or alg, a wrong length, anything but strict base64url, a `use`
- * for the other purpose, and a `kid` that is not the thumbprint. The message never holds a part of the key.
+ * for the other purpose, a `kid` that is not the thumbprint, and an `iat` or `exp` that is no whole number of seconds.
+ * The message never holds a part of the key.
+ * @throws KEY_REVOKED for a key that is marked as revoked, with a member `revoked` of whatever form
  */
 export function parseJwk(value: unknown, where: string): ParsedJwk {
   if (!isObject(value)) throw malformed(where, `expected a JWK object, found ${kindOf(value)}`);
@@ -79,13 +85,34 @@ export function parseJwk(value: unknown, where: string): ParsedJwk {
     throw malformed(where, `use: expected "${kind.use}" or nothing, found ${nameOf(value.use)}`);
   }
   const read = (member: string) => readBytes(value[member], kind, `${where}: ${member}`);
+  readTime(value.iat, `${where}: iat`);
+  const expiresAt = readTime(value.exp, `${where}: exp`);
   if (algorithm === 'HS256' || algorithm === 'A256KW') {
     const k = read('k');
-    return { algorithm, k, kid: checkedKid(value.kid, { kty: 'oct', k: encodeBase64url(k) }, where) };
+    const kid = checkedKid(value.kid, { kty: 'oct', k: encodeBase64url(k) }, where);
+    refuseRevoked(value.revoked, kid, where);
+    return { algorithm, k, kid, expiresAt };
   }
   const x = read('x');
   const kid = checkedKid(value.kid, { kty: 'OKP', crv: algorithm, x: encodeBase64url(x) }, where);
-  return value.d === undefined ? { algorithm, x, kid } : { algorithm, x, d: read('d'), kid };
+  refuseRevoked(value.revoked, kid, where);
+  const key = { algorithm, x, kid, expiresAt };
+  return value.d === undefined ? key : { ...key, d: read('d') };
+}
+
+function readTime(value: unknown, where: string): number | undefined {
+  if (value === undefined) return undefined;
+  const time = parseNumericDate(value);
+  if (time !== undefined) return time;
+  throw malformed(where, `expected a time in whole seconds since the epoch, found ${kindOf(value)}`);
+}
+
+/** Its owner, or whoever handed it over, says that it counts no more: that is never passed over. */
+function refuseRevoked(mark: unknown, kid: string, where: string): void {
+  if (mark === undefined) return;
+  throw new AxError('KEY_REVOKED', `${where}: expected a key that is in use, ${kid} is marked as revoked`, {
+    hint: 'ask its owner for the public key that took its place; to revoke it here too: ax keys revoke --import <file>',
+  });
 }
 
 function algorithmOf(jwk: { readonly [member: string]: unknown }, where: string): ParsedJwk['algorithm'] {
@@ -119,20 +146,21 @@ function checkedKid(claimed: unknown, named: NamedMembers, where: string): strin
   throw malformed(where, `kid: expected the RFC 7638 thumbprint ${kid} or nothing, found something else`);
 }
 
-/** The public JWK of a key pair. Built from the public half alone, so no private part can come along. */
-export function publicJwk(key: {
-  algorithm: 'Ed25519';
-  kid: string;
-  publicKey: { raw: Buffer };
-}): Ed25519PublicJwk;
-export function publicJwk(key: {
-  algorithm: 'ECDH-ES+A256KW';
-  kid: string;
-  publicKey: { raw: Buffer };
-}): X25519PublicJwk;
-export function publicJwk(key: { algorithm: string; kid: string; publicKey: { raw: Buffer } }) {
-  const crv = key.algorithm === 'Ed25519' ? 'Ed25519' : 'X25519';
-  return { kty: 'OKP', crv, x: encodeBase64url(key.publicKey.raw), kid: key.kid };
+interface PublicHalf<Algorithm extends string> extends Expiring {
+  readonly algorithm: Algorithm;
+  readonly kid: string;
+  readonly publicKey: { readonly raw: Buffer };
+}
+
+/**
+ * The public JWK of a key pair, with its expiry. Built from the public half alone, so no private part can come along.
+ */
+export function publicJwk(key: PublicHalf<'Ed25519'>): Ed25519PublicJwk;
+export function publicJwk(key: PublicHalf<'ECDH-ES+A256KW'>): X25519PublicJwk;
+export function publicJwk({ algorithm, kid, publicKey, expiresAt }: PublicHalf<string>) {
+  const crv = algorithm === 'Ed25519' ? 'Ed25519' : 'X25519';
+  const exp = expiresAt === undefined ? {} : { exp: toNumericDate(expiresAt) };
+  return { kty: 'OKP', crv, x: encodeBase64url(publicKey.raw), kid, ...exp };
 }
 
 /** A KEY_MALFORMED refusal; `problem` says what was expected and found. */

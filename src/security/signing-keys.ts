@@ -4,13 +4,14 @@ import { encodeBase64url } from './base64.ts';
 import { KEY_BYTES, privateKeyObject, rawPublicKey } from './curve25519.ts';
 import { equalBytes } from './digest.ts';
 import { type Ed25519PublicKey, importEd25519, signEd25519, verifyEd25519 } from './ed25519.ts';
+import type { Expiring } from './expiry.ts';
 import { hmacSha256, verifyHmacSha256 } from './hmac.ts';
 import { type Ed25519PrivateJwk, malformed, parseJwk, type SymmetricJwk, thumbprint } from './jwk.ts';
 import { drawBytes, type RandomBytes } from './random.ts';
 
 const HMAC_KEY_BYTES = 32;
 
-export interface Ed25519VerificationKey {
+export interface Ed25519VerificationKey extends Expiring {
   /** The RFC 7638 thumbprint, computed here from the key itself: equal kids are equal keys. */
   readonly kid: string;
   readonly algorithm: 'Ed25519';
@@ -22,7 +23,7 @@ export interface Ed25519SigningKey extends Ed25519VerificationKey {
 }
 
 /** Whoever verifies with this key can also sign with it, so it never counts as a signature by someone. */
-export interface HmacKey {
+export interface HmacKey extends Expiring {
   readonly kid: string;
   readonly algorithm: 'HS256';
   readonly secret: KeyObject;
@@ -38,6 +39,7 @@ export type SigningKey = Ed25519SigningKey | HmacKey;
  *
  * @throws KEY_MALFORMED as `parseJwk` does, for a key of another purpose, for an Ed25519 key that the rule in
  * ed25519.ts refuses, and for one with a private part: it has no business where keys are handed round.
+ * @throws KEY_REVOKED for a key that is marked as revoked
  */
 export function parseVerificationKey(value: unknown, where: string): VerificationKey {
   const key = parseKey(value, where);
@@ -52,6 +54,7 @@ export function parseVerificationKey(value: unknown, where: string): Verificatio
  *
  * @throws KEY_MALFORMED as `parseJwk` does, for a key of another purpose, for a public key, and for a private
  * key whose `x` does not belong to its `d`: signing with such a pair gives the private key away.
+ * @throws KEY_REVOKED for a key that is marked as revoked
  */
 export function parseSigningKey(value: unknown, where: string): SigningKey {
   const key = parseKey(value, where);
@@ -61,15 +64,16 @@ export function parseSigningKey(value: unknown, where: string): SigningKey {
 
 function parseKey(value: unknown, where: string): SigningKey | Ed25519VerificationKey {
   const jwk = parseJwk(value, where);
+  const { kid, expiresAt } = jwk;
   switch (jwk.algorithm) {
     case 'HS256':
-      return { kid: jwk.kid, algorithm: 'HS256', secret: createSecretKey(jwk.k) };
+      return { kid, algorithm: 'HS256', secret: createSecretKey(jwk.k), expiresAt };
     case 'Ed25519': {
       const publicKey = importEd25519(jwk.x);
       if (publicKey === undefined) {
         throw malformed(where, 'x: expected a canonical Ed25519 point of large order, found other bytes');
       }
-      const key = { kid: jwk.kid, algorithm: 'Ed25519' as const, publicKey };
+      const key = { kid, algorithm: 'Ed25519' as const, publicKey, expiresAt };
       if (jwk.d === undefined) return key;
       const privateKey = privateKeyObject('Ed25519', jwk.d);
       if (equalBytes(rawPublicKey(privateKey), jwk.x)) return { ...key, privateKey };

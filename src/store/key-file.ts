@@ -1,5 +1,6 @@
 import { AxError } from '../errors.ts';
 import { encodeBase64url } from '../security/base64.ts';
+import type { Expiring } from '../security/expiry.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { malformed, type ParsedJwk, parseJwk } from '../security/jwk.ts';
@@ -8,29 +9,36 @@ import { readPrivateFile, writeFileAtomic } from './files.ts';
 import type { Vault } from './vault.ts';
 
 /**
- * One key as a private file: its role, when it was made, and the JWK, or its public part beside the private part
+ * One key as a private file: its role, when it was made and when it expires, and the JWK, or its public part beside the private part
  * under a passphrase.
  */
 
 /**
  * signing: manifests, with the private part or, where an ssh-agent has that, without. approval: approvals alone.
- * host: receipts. receipt: the key that wraps the content keys of receipts. recipient: an X25519 key that they are
- * wrapped for as well, with its private part or, for a reader elsewhere, without.
+ * host: receipts; of another host, the public part alone. receipt: the key that wraps the content keys of receipts.
+ * recipient: an X25519 key that they are wrapped for as well, with its private part or, for a reader elsewhere,
+ * without.
  */
 const KEY_ROLES = ['signing', 'approval', 'host', 'receipt', 'recipient'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
-export interface StoredKey {
+/** kty, crv, x and kid, whatever else the file says. */
+type PublicJwk = { readonly [member: string]: JsonValue };
+
+export interface StoredKey extends Expiring {
   readonly kid: string;
   readonly role: KeyRole;
   readonly algorithm: ParsedJwk['algorithm'];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   /** The public part alone; null for a secret, which has none. */
-  readonly publicJwk: JsonValue | null;
+  readonly publicJwk: PublicJwk | null;
   /** How the private part is protected by a passphrase; null when it is not. */
   readonly protection: ProtectedText | null;
-  /** False for a public key alone: what is sealed to it cannot be opened here; what it signs, an ssh-agent signs. */
+  /**
+   * False for a public key alone: what is sealed to it cannot be opened here; what it signs, an ssh-agent signs, or
+   * another host.
+   */
   readonly hasPrivatePart: boolean;
   /**
    * The JWK: with its private part, where that is here.
@@ -49,25 +57,27 @@ const ALGORITHMS: Readonly<Record<KeyRole, readonly ParsedJwk['algorithm'][]>> =
 };
 
 /** Roles of which the public part alone is a key to work with. */
-const PUBLIC_ALONE: readonly KeyRole[] = ['signing', 'recipient'];
+const PUBLIC_ALONE: readonly KeyRole[] = ['signing', 'host', 'recipient'];
 
 /** @throws KEY_MALFORMED, KEY_PERMISSIONS, IO */
 export function readKeyFile(path: string, uid: number, vault: Vault): StoredKey {
   const bytes = readPrivateFile(path, uid);
   const value = bytes === null ? null : parseKeyFile(bytes, path);
   if (!isObject(value)) throw malformed(path, 'expected a key file');
-  const { role, createdAt, jwk, protected: sealed } = value;
+  const { role, createdAt, expiresAt: end, jwk, protected: sealed } = value;
   if (!isRole(role)) throw malformed(path, `role: expected one of ${KEY_ROLES.join(', ')}`);
-  const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
-  if (Number.isNaN(at)) throw malformed(path, 'createdAt: expected a time');
-  if (sealed !== undefined) return protectedKey(path, { role, createdAt: at, jwk, sealed }, vault);
+  const times = {
+    createdAt: parseTime(createdAt, `${path}: createdAt`),
+    expiresAt: end === undefined ? undefined : parseTime(end, `${path}: expiresAt`),
+  };
+  if (sealed !== undefined) return protectedKey(path, { role, times, jwk, sealed }, vault);
   const key = parseKeyFor(role, jwk, path);
   requireName(path, key.kid);
   return {
     kid: key.kid,
     role,
     algorithm: key.algorithm,
-    createdAt: at,
+    ...times,
     publicJwk: publicPartOf(key),
     protection: null,
     hasPrivatePart: hasPrivatePart(key),
@@ -75,10 +85,18 @@ export function readKeyFile(path: string, uid: number, vault: Vault): StoredKey 
   };
 }
 
+type Times = Pick<StoredKey, 'createdAt' | 'expiresAt'>;
+
+function parseTime(value: unknown, where: string): number {
+  const time = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(time)) throw malformed(where, 'expected a time');
+  return time;
+}
+
 /** In clear is what a key is and its public part; all of it is held against the private part when that is opened. */
 function protectedKey(
   path: string,
-  { role, createdAt, jwk, sealed }: { role: KeyRole; createdAt: number; jwk: unknown; sealed: unknown },
+  { role, times, jwk, sealed }: { role: KeyRole; times: Times; jwk: unknown; sealed: unknown },
   vault: Vault,
 ): StoredKey {
   const { algorithm, kid, publicJwk } = parseClear(role, jwk, path);
@@ -88,7 +106,7 @@ function protectedKey(
     kid,
     role,
     algorithm,
-    createdAt,
+    ...times,
     publicJwk,
     protection,
     hasPrivatePart: true,
@@ -117,7 +135,7 @@ function parseClear(role: KeyRole, jwk: unknown, path: string) {
   return { algorithm: key.algorithm, kid: key.kid, publicJwk: publicPartOf(key) };
 }
 
-function publicPartOf(key: ParsedJwk): JsonValue | null {
+function publicPartOf(key: ParsedJwk): PublicJwk | null {
   if ('k' in key) return null;
   return { kty: 'OKP', crv: key.algorithm, x: encodeBase64url(key.x), kid: key.kid };
 }
@@ -167,11 +185,15 @@ export type Protection = { readonly vault: Vault; readonly scrypt: ScryptParamet
  */
 export function writeKeyFile(
   path: string,
-  { role, createdAt, jwk }: { role: KeyRole; createdAt: number; jwk: JsonValue },
+  { role, createdAt, expiresAt, jwk }: { role: KeyRole; jwk: JsonValue } & Times,
   protection: Protection,
 ): void {
   const content = protection === null ? { jwk } : seal(role, jwk, protection);
-  const file = { role, createdAt: new Date(createdAt).toISOString(), ...content };
+  const times = {
+    createdAt: new Date(createdAt).toISOString(),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+  };
+  const file = { role, ...times, ...content };
   writeFileAtomic(path, `${JSON.stringify(file, null, 2)}\n`, 0o600);
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxError } from '../errors.ts';
+import { describeExpiry, isExpired } from '../security/expiry.ts';
 import type { JsonValue } from '../security/json.ts';
 import type { ScryptParameters } from '../security/passphrase.ts';
 import { ensurePrivateDirectory, refuseLooseParent, syncDirectory, throwIo } from './files.ts';
@@ -21,14 +22,17 @@ import { createVault, type Vault } from './vault.ts';
  * is in use follows from their dates alone: the newest is active, the others are retired. A revoked key is never in
  * use, and none that it had taken over from comes back in its place. So adding a key is the whole of a rotation's
  * decision, in one atomic step, and two rotations at once leave two keys and no doubt. Recipients do not take
- * over from each other: they are the keys of several readers, and all of them are active.
+ * over from each other: they are the keys of several readers, and all of them are active. So are the keys of other
+ * hosts, which are here to verify their receipts; of this host's own they take nothing over, nor lose to them. That a key has expired
+ * changes none of that: it is its role's key, does nothing any more but open, and wants to be rotated.
  */
 
 export interface KeyEntry extends Omit<StoredKey, 'open'> {
   readonly state: 'active' | 'retired' | 'revoked';
   readonly revocation: Revocation | null;
   /**
-   * The JWK: with its private part, where that is here. Of a protected key it is opened when it is asked for; @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED
+   * The JWK: with its private part, where that is here. Of a protected key it is opened when it is asked for;
+   * @throws KEYRING_LOCKED, PASSPHRASE_WRONG, KEY_MALFORMED
    */
   readonly jwk: JsonValue;
 }
@@ -56,8 +60,16 @@ export function loadKeyring(keysDir: string, uid: number, vault = LOCKED): Keyri
   });
 }
 
-function supersedes(later: { role: KeyRole }, entry: { role: KeyRole }): boolean {
+type Owned = Pick<StoredKey, 'role' | 'hasPrivatePart'>;
+
+function supersedes(later: Owned, entry: Owned): boolean {
+  if (isOfAnotherHost(later) || isOfAnotherHost(entry)) return false;
   return later.role === entry.role && entry.role !== 'recipient';
+}
+
+/** A host key with the public part alone: it verifies receipts, and signs none here. */
+export function isOfAnotherHost({ role, hasPrivatePart }: Owned): boolean {
+  return role === 'host' && !hasPrivatePart;
 }
 
 function keyFiles(keysDir: string, uid: number): string[] {
@@ -86,14 +98,16 @@ function entryOf(
   };
 }
 
-/** The key of a role that is in use, of recipients the newest; undefined when there is none. */
+/** The key of a role that is in use, of recipients the newest; undefined when there is none. Never another host's. */
 export function activeKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
-  return keyring.findLast((entry) => entry.role === role && entry.state === 'active');
+  return keyring.findLast(
+    (entry) => entry.role === role && entry.state === 'active' && !isOfAnotherHost(entry),
+  );
 }
 
-/** The newest key of a role, revoked or not: the one that a rotation takes over from. */
+/** The newest key of a role, revoked or not: the one that a rotation takes over from. Never another host's. */
 export function newestKey(keyring: Keyring, role: KeyRole): KeyEntry | undefined {
-  return keyring.findLast((entry) => entry.role === role);
+  return keyring.findLast((entry) => entry.role === role && !isOfAnotherHost(entry));
 }
 
 /** The keys that receipts are sealed to besides the receipt key. */
@@ -110,7 +124,15 @@ export function activeRecipients(keyring: Keyring): KeyEntry[] {
  */
 export function addKey(
   keysDir: string,
-  key: { role: KeyRole; jwk: { kid: string }; now: number; uid: number; vault?: Vault },
+  key: {
+    role: KeyRole;
+    jwk: { kid: string };
+    now: number;
+    /** Milliseconds since the epoch. */
+    expiresAt?: number | undefined;
+    uid: number;
+    vault?: Vault;
+  },
 ): KeyEntry {
   ensurePrivateDirectory(keysDir, key.uid);
   const keyring = loadKeyring(keysDir, key.uid, key.vault);
@@ -120,12 +142,12 @@ export function addKey(
   const path = join(keysDir, `${key.jwk.kid}.json`);
   // A file that cannot be read again would make the whole keyring unreadable.
   const parsed = parseKeyFor(key.role, key.jwk, path);
-  const { role, uid, vault = LOCKED } = key;
+  const { role, expiresAt, uid, vault = LOCKED } = key;
   // Where keys are protected, a new one is too, by the same passphrase.
   const like = provePassphrase(keyring);
   const jwk = key.jwk as unknown as JsonValue;
   const protection = like !== null && hasPrivatePart(parsed) ? { vault, scrypt: like } : null;
-  writeKeyFile(path, { role, createdAt, jwk }, protection);
+  writeKeyFile(path, { role, createdAt, expiresAt, jwk }, protection);
   return entryOf(readKeyFile(path, uid, vault), 'active', null);
 }
 
@@ -149,10 +171,10 @@ export function provePassphrase(keyring: Keyring): ScryptParameters | null {
  */
 export function rewriteKey(
   keysDir: string,
-  { kid, role, createdAt, jwk }: KeyEntry,
+  { kid, role, createdAt, expiresAt, jwk }: KeyEntry,
   protection: Protection,
 ): void {
-  writeKeyFile(join(keysDir, `${kid}.json`), { role, createdAt, jwk }, protection);
+  writeKeyFile(join(keysDir, `${kid}.json`), { role, createdAt, expiresAt, jwk }, protection);
 }
 
 /**
@@ -190,4 +212,20 @@ export function requireUnrevoked({ kid, role, revocation }: KeyEntry): void {
   throw new AxError('KEY_REVOKED', `the ${role} key ${kid} was ${describeRevocation(revocation)}`, {
     hint: `ax keys rotate --role ${role}`,
   });
+}
+
+/** @throws KEY_EXPIRED with the command that makes another, for a key that would be signed with or sealed to */
+export function requireUnexpired(entry: KeyEntry, now: number): void {
+  const { kid, role } = entry;
+  if (!isExpired(entry, now)) return;
+  throw new AxError('KEY_EXPIRED', `the ${role} key ${kid} ${describeExpiry(entry)}`, {
+    hint: renewal(role),
+  });
+}
+
+/** The command that puts another key in the place of one, or beside a recipient. */
+export function renewal(role: KeyRole): string {
+  return role === 'recipient'
+    ? 'where it was made: ax keys generate --role recipient'
+    : `ax keys rotate --role ${role}`;
 }

@@ -10,6 +10,7 @@ import {
   type Recipient,
   receiptKeyFromBytes,
 } from '../security/encryption-keys.ts';
+import { describeExpiry, isExpired } from '../security/expiry.ts';
 import { parseJson } from '../security/json.ts';
 import { MAX_RECIPIENTS } from '../security/jwe-parse.ts';
 import {
@@ -18,27 +19,35 @@ import {
   type KeyEntry,
   type Keyring,
   newestKey,
+  requireUnexpired,
   requireUnrevoked,
 } from './keyring.ts';
 
 /**
  * What receipts are sealed to: `AX_RECIPIENTS` (public keys) and `AX_RECEIPT_KEY` where they are set, else the
  * keyring's active receipt key and all its recipients. Either of these two is enough; with recipients alone,
- * whose private parts are elsewhere, this machine writes what it cannot read.
+ * whose private parts are elsewhere, this machine writes what it cannot read. Expired keys are left out, as revoked
+ * ones are, as long as another is there.
  *
  * @throws ENVIRONMENT_MALFORMED for a value that is set and cannot be used; it never means "no encryption"
- * @throws KEY_UNKNOWN when there is nothing to seal to, KEY_REVOKED when all that there was is revoked
+ * @throws KEY_UNKNOWN when there is nothing to seal to, KEY_REVOKED and KEY_EXPIRED when all that there was is that
  * @throws KEY_MALFORMED for more keys than a receipt can have recipients
  */
 export function sealingRecipients(context: Context, keyring: Keyring): Recipient[] {
   const fromEnvironment = [...environmentRecipients(context), ...environmentKey(context)];
-  if (fromEnvironment.length > 0) return fromEnvironment;
+  const now = context.now();
+  if (fromEnvironment.length > 0) return requireSomeUnexpired(fromEnvironment, now);
   const active = activeKey(keyring, 'receipt');
+  const receiptKey = active === undefined || isExpired(active, now) ? undefined : active;
+  const recipients = activeRecipients(keyring);
   const ringed = [
-    ...(active === undefined ? [] : [parseReceiptKey(active.jwk, active.kid)]),
-    ...activeRecipients(keyring).map((entry) => parseX25519Recipient(entry.publicJwk, entry.kid)),
+    ...(receiptKey === undefined ? [] : [parseReceiptKey(receiptKey.jwk, receiptKey.kid)]),
+    ...recipients
+      .filter((entry) => !isExpired(entry, now))
+      .map((entry) => parseX25519Recipient(entry.publicJwk, entry.kid)),
   ];
   if (ringed.length === 0) {
+    for (const entry of [active, ...recipients]) if (entry !== undefined) requireUnexpired(entry, now);
     const newest = newestKey(keyring, 'receipt');
     if (newest !== undefined) requireUnrevoked(newest);
     throw new AxError('KEY_UNKNOWN', 'no receipt key: a run whose evidence cannot be sealed is not started', {
@@ -53,6 +62,15 @@ export function sealingRecipients(context: Context, keyring: Keyring): Recipient
     );
   }
   return ringed;
+}
+
+function requireSomeUnexpired(recipients: Recipient[], now: number): Recipient[] {
+  const good = recipients.filter((key) => !isExpired(key, now));
+  const [first] = recipients;
+  if (good.length > 0 || first === undefined || !isExpired(first, now)) return good;
+  throw new AxError('KEY_EXPIRED', `AX_RECIPIENTS: the key ${first.kid} ${describeExpiry(first)}`, {
+    hint: 'ask the reader for the public key that took its place',
+  });
 }
 
 /**

@@ -16,7 +16,10 @@ import {
  * a key by its thumbprint alone, so a colleague's key, which this machine only trusts, is revoked the same way.
  */
 export interface Revocation {
-  /** Milliseconds since the epoch, by the clock of this machine. */
+  /**
+   * Milliseconds since the epoch, by the clock of this machine; of a revocation that another machine stated, the
+   * time that it stated, and never a later one than when it was recorded here.
+   */
   readonly at: number;
   readonly reason: string | null;
 }

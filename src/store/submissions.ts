@@ -48,7 +48,7 @@ export function submissionKey(host: SigningKey): TextKey {
  */
 export function submissionKeys(keyring: Keyring): TextKey[] {
   return keyring
-    .filter(({ role }) => role === 'host')
+    .filter(({ role, hasPrivatePart }) => role === 'host' && hasPrivatePart)
     .map(({ jwk, kid }) => submissionKey(parseSigningKey(jwk, kid)));
 }
 

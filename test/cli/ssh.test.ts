@@ -360,9 +360,12 @@ test('a private JWK, and a public one to sign with, are refused as before', asyn
   rig.write('private.jwk', JSON.stringify(jwk));
   rig.write('public.jwk', (await rig.ax('keys', 'export')).stdout);
   const before = snapshot(rig);
-  for (const file of ['private.jwk', 'public.jwk']) {
+  for (const [file, ...refusal] of [
+    ['private.jwk', 78, 'KEY_MALFORMED'],
+    ['public.jwk', 64, 'USAGE'],
+  ] as const) {
     const refused = await rig.ax('keys', 'import', file);
-    expect([refused.exitCode, codeIn(refused)]).toEqual([78, 'KEY_MALFORMED']);
+    expect([refused.exitCode, codeIn(refused)]).toEqual(refusal);
     expect(refused.stderr).not.toContain(jwk.d);
   }
   expect(snapshot(rig)).toEqual(before);

@@ -83,6 +83,45 @@ describe('parseVerificationKey', () => {
     }
   });
 
+  it('reads when a key expires; its name does not change by that', () => {
+    const dated = parseVerificationKey(
+      { ...publicOf(ed25519), iat: 1_700_000_000, exp: 1_800_000_000 },
+      'key',
+    );
+    expect(dated).toMatchObject({ kid: ed25519.kid, expiresAt: 1_800_000_000_000 });
+    expect(parseVerificationKey(publicOf(ed25519), 'key').expiresAt).toBeUndefined();
+    expect(parseVerificationKey({ ...hmac, exp: 1 }, 'key').expiresAt).toBe(1000);
+    expect(parseX25519Recipient({ ...publicOf(x25519), exp: 253_402_300_799 }, 'key').expiresAt).toBe(
+      Date.parse('9999-12-31T23:59:59Z'),
+    );
+  });
+
+  it.each([null, '1800000000', 1.5, -1, 253_402_300_800, true, [1_800_000_000]])(
+    'refuses %j for a time, as iat and as exp: it does not mean that there is no end',
+    (time) => {
+      for (const member of ['iat', 'exp']) {
+        expect(() => parseVerificationKey({ ...publicOf(ed25519), [member]: time }, 'key')).toThrow(
+          expect.objectContaining({
+            code: 'KEY_MALFORMED',
+            message: expect.stringContaining(`key: ${member}: expected a time in whole seconds`),
+          }),
+        );
+      }
+    },
+  );
+
+  it.each([{ revoked_at: 1_700_000_000 }, {}, null, false])(
+    'refuses a key that is marked revoked: %j',
+    (revoked) => {
+      expect(codeOf(() => parseVerificationKey({ ...publicOf(ed25519), revoked }, 'key'))).toBe(
+        'KEY_REVOKED',
+      );
+      expect(codeOf(() => parseSigningKey({ ...ed25519, revoked }, 'key'))).toBe('KEY_REVOKED');
+      expect(codeOf(() => parseX25519Recipient({ ...publicOf(x25519), revoked }, 'key'))).toBe('KEY_REVOKED');
+      expect(codeOf(() => parseReceiptKey({ ...receipt, revoked }, 'key'))).toBe('KEY_REVOKED');
+    },
+  );
+
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
@@ -237,6 +276,10 @@ describe('publicJwk', () => {
     expect(publicJwk(edSigningKey())).toEqual(publicOf(ed25519));
     expect(publicJwk(parseX25519Identity(x25519, 'key'))).toEqual(publicOf(x25519));
     expect(Object.keys(publicJwk(edSigningKey()))).toEqual(['kty', 'crv', 'x', 'kid']);
+    expect(publicJwk({ ...edSigningKey(), expiresAt: 1_800_000_000_999 })).toEqual({
+      ...publicOf(ed25519),
+      exp: 1_800_000_000,
+    });
   });
 });
 

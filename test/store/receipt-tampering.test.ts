@@ -48,7 +48,7 @@ function twoReceipts() {
     },
   );
   const keyring = [{ kid: host.kid, state: 'active' as const, revocation: null }];
-  const keys = { identities: [receiptKey], hosts: [host], keyring };
+  const keys = { identities: [receiptKey], hosts: [host], keyring, now: context.now() };
   /** What became of the first receipt: what opening it gave, and what verifying it. */
   const outcome = () => {
     const attempt = (body: () => unknown) => {

@@ -12,12 +12,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, onTestFinished } from 'vitest';
 
 /** The real binary, run as a user would run it. `node scripts/build.mjs` makes what it loads. */
 export const AX = fileURLToPath(new URL('../../bin/ax', import.meta.url));
+
+const CLOCK = pathToFileURL(fileURLToPath(new URL('./clock.ts', import.meta.url))).href;
 
 /** The project that the keys of a rig are trusted for. */
 export const PROJECT = 'acme/web';
@@ -33,6 +35,8 @@ export interface How {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Below the project's folder. */
   readonly cwd?: string;
+  /** How much later than now it is for ax, in milliseconds. */
+  readonly later?: number;
 }
 
 /** A folder for a project and one for what ax keeps, both of one test alone and gone after it. */
@@ -125,10 +129,11 @@ export function createBareRig(): Rig {
   return rig;
 }
 
-function spawn(rig: Rig, { env = {}, cwd = '.' }: How, args: readonly string[]) {
-  return execa(process.execPath, [AX, ...args], {
+function spawn(rig: Rig, { env = {}, cwd = '.', later }: How, args: readonly string[]) {
+  const clock = later === undefined ? [] : ['--import', CLOCK];
+  return execa(process.execPath, [...clock, AX, ...args], {
     cwd: join(rig.project, cwd),
-    env: { ...rig.env, ...env },
+    env: { ...rig.env, ...env, ...(later === undefined ? {} : { AX_TEST_LATER: String(later) }) },
     extendEnv: false,
     reject: false,
     stdin: 'ignore',

@@ -242,13 +242,18 @@ export const receiptsVerifyAll = z.strictObject({
     valid: count,
     tampered: count,
     revoked: count,
+    expired: count,
     untrusted: count,
     unreadable: count,
   }),
   outputs: z.strictObject({ same: count, changed: count, notThere: count }).nullable(),
   problems: z
     .array(
-      z.strictObject({ id: text, verdict: z.enum(['tampered', 'untrusted', 'unreadable']), message: text }),
+      z.strictObject({
+        id: text,
+        verdict: z.enum(['tampered', 'revoked', 'expired', 'untrusted', 'unreadable']),
+        message: text,
+      }),
     )
     .max(100),
   problemsOmitted: count,
@@ -263,6 +268,7 @@ export const keysList = z.strictObject({
       algorithm: z.enum(['Ed25519', 'HS256', 'A256KW', 'X25519']),
       state: z.enum(['active', 'retired', 'revoked']),
       createdAt: time,
+      expiresAt: time.nullable(),
       ageDays: count,
       dueAt: time,
       receipts: count,
@@ -277,7 +283,7 @@ export const keysList = z.strictObject({
 export const keysImport = z.strictObject({
   schema: z.literal('ax.keys.import/1'),
   kid,
-  role: z.enum(['signing', 'recipient']),
+  role: z.enum(['signing', 'recipient', 'host']),
   algorithm: z.enum(['Ed25519', 'X25519']),
   private: z.boolean(),
   state: z.enum(['made', 'kept']),
