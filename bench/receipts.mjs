@@ -54,12 +54,26 @@ console.log('|---|---:|---:|---:|');
 row('`ax receipts list`', ['receipts', 'list'], 10);
 row('`ax receipts verify --all`', ['receipts', 'verify', '--all'], 1, total);
 row('`ax keys rotate`', ['keys', 'rotate'], 3, total);
+prune();
+
+/** Once, for it can be done once: half of them, which are older than half of the time. */
+function prune() {
+  const args = ['receipts', 'prune', '--older-than', '30d', '--yes'];
+  print('`ax receipts prune`, of half of them', [measure(args)], Math.floor(total / 2));
+}
 
 /** The median of some rounds, and the most memory of any. */
 function row(name, args, rounds, count) {
   measure(args);
-  const all = Array.from({ length: rounds }, () => measure(args));
-  const ms = all.map((one) => one.ms).toSorted((a, b) => a - b)[Math.floor(rounds / 2)];
+  print(
+    name,
+    Array.from({ length: rounds }, () => measure(args)),
+    count,
+  );
+}
+
+function print(name, all, count) {
+  const ms = all.map((one) => one.ms).toSorted((a, b) => a - b)[Math.floor(all.length / 2)];
   const megabytes = Math.max(...all.map((one) => one.kilobytes)) / 1000;
   const time = ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`;
   const rate = count === undefined ? '' : Math.round(count / (ms / 1000)).toLocaleString('en');

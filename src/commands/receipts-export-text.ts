@@ -16,7 +16,7 @@ import type { Database } from '../store/database.ts';
 import { activeKey, requireUnexpired } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { type ReceiptSelection, receiptIdsAfter } from '../store/receipt-selection.ts';
-import { findReceipt, type StoredReceipt } from '../store/receipts.ts';
+import { findReceipt, loadReceipt, type StoredReceipt } from '../store/receipts.ts';
 import { readKeyring, verificationKey } from './keys-access.ts';
 import { PAGE_END, pageHead, receiptArticle } from './receipt-page.ts';
 import type { Session } from './session.ts';
@@ -68,9 +68,10 @@ export async function* exportedText(
   if (database !== null) {
     const keys = format === 'jwe' ? null : exportKeys(session, format);
     for (const ids of pagesOf(database, request)) {
-      const parts = ids.map((id) => {
-        const receipt = findReceipt(database, id);
-        return { receipt, text: textOf(receipt, keys, request) };
+      const parts = ids.flatMap((id) => {
+        // Of a selection, one may have been pruned meanwhile.
+        const receipt = request.named === null ? loadReceipt(database, id) : findReceipt(database, id);
+        return receipt === null ? [] : [{ receipt, text: textOf(receipt, keys, request) }];
       });
       recordReads(session, database, { format, receipts: parts.map(({ receipt }) => receipt) });
       for (const { text } of parts) {

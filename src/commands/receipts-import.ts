@@ -122,7 +122,7 @@ function report(
   const { green, red } = output.style;
   output.line(`${green('imported')}  ${added.length} receipt(s) of ${visible(path)}`);
   const known = imported.length - added.length;
-  if (known > 0) output.line(`          ${known} were here already`);
+  if (known > 0) output.line(`          ${known} had been imported before`);
   for (const { file, problem, detail } of unread) {
     output.line(`${red('not read')}  ${visible(file)}: ${problem}: ${visible(detail)}`);
   }

@@ -17,6 +17,7 @@ import { parseVerificationKey } from '../security/signing-keys.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
+import { findMissing } from '../store/missing-receipts.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
 import { findReceipt, loadReceipt, receiptIdsAfter } from '../store/receipts.ts';
 import { readKeyring, unlockKeyring } from './keys-access.ts';
@@ -117,7 +118,9 @@ async function verifyMany(
   const tally = await withStore(session, (database) => {
     const keys = verifyingKeys(session, context);
     recordReadOfMany(session, database, since);
-    return tallyOf(database, { keys, since, digestOf, steps });
+    const tally = tallyOf(database, { keys, since, digestOf, steps });
+    findMissing(database, since, (missing) => count(tally, { ...missing, verdict: 'missing' }));
+    return tally;
   });
   steps.done();
   report(session, tally, digestOf !== null);
@@ -128,6 +131,7 @@ async function verifyMany(
 /** What a store with several kinds of receipts that did not verify comes to: the gravest of them. */
 const CODES: readonly (readonly [Verdict, ErrorCode])[] = [
   ['tampered', 'RECEIPT_TAMPERED'],
+  ['missing', 'RECEIPT_MISSING'],
   ['revoked', 'KEY_REVOKED'],
   ['expired', 'KEY_EXPIRED'],
   ['untrusted', 'SIGNATURE_UNTRUSTED'],
@@ -143,7 +147,7 @@ interface Going {
 
 function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Tally {
   const tally: Tally = {
-    verdicts: { valid: 0, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 0 },
+    verdicts: { valid: 0, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 0, missing: 0 },
     outputs: { same: 0, changed: 0, 'not-there': 0 },
     problems: [],
   };
@@ -161,9 +165,7 @@ function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): T
         for (const { state } of checkOutputs(statement, digestOf)) tally.outputs[state]++;
       } catch (thrown) {
         const { verdict, error } = verdictOf(thrown);
-        tally.verdicts[verdict]++;
-        if (tally.problems.length < MOST_PROBLEMS)
-          tally.problems.push({ id, verdict, message: error.message });
+        count(tally, { id, verdict, message: error.message });
       }
     }
     const last = ids.at(-1);
@@ -172,6 +174,11 @@ function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): T
     done += ids.length;
     steps.update(`verified ${done} receipts`);
   }
+}
+
+function count({ verdicts, problems }: Tally, problem: Problem): void {
+  verdicts[problem.verdict]++;
+  if (problems.length < MOST_PROBLEMS) problems.push(problem);
 }
 
 function report({ output, context }: Session, { verdicts, outputs, problems }: Tally, online: boolean): void {

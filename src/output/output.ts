@@ -60,6 +60,7 @@ export function errorDocument(error: AxError) {
     schema: 'ax.error/1',
     error: errorShape(error),
     ...('token' in error ? { token: error.token } : {}),
+    ...('pruned' in error ? { pruned: error.pruned } : {}),
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
   };
 }

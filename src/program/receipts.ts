@@ -74,7 +74,8 @@ export function addReceipts({ add, group, context }: Tree): void {
         'Verify a receipt, or with --all or --since many: that its seal holds and binds it to its row, that a host ' +
         'key of this keyring signed it, that the row says what the statement says, that the audit log has the ' +
         'record which the receipt covers and one that names the receipt. Outputs are held against the files that ' +
-        'are there; files that changed since say nothing against a receipt. Of many, exits with 76 when any was ' +
+        'are there; files that changed since say nothing against a receipt. Of many, receipts are missing which ' +
+        'the audit log names and the store neither has nor has pruned; exits with 76 when any is, or was ' +
         'tampered with, else with 77 when one is signed by nobody known here, or with 66 when no key here opens one.',
       arguments: [['[id]', 'the id of a receipt or of its run, or a unique beginning']],
       options: [
@@ -156,5 +157,31 @@ export function addReceipts({ add, group, context }: Tree): void {
     },
     async (options: import('../commands/receipts-import.ts').ImportOptions) =>
       (await import('../commands/receipts-import.ts')).importCommand(context, options),
+  );
+  add(
+    receipts,
+    {
+      name: 'prune',
+      summary: 'remove old receipts, and leave evidence of each; needs no key',
+      description:
+        'Remove receipts that were made longer ago than a duration, at least 1d, and are not of a run that goes on. ' +
+        'What is left of each is a digest of what was sealed; the audit log, which is never pruned, says how many ' +
+        'were removed, by whom and when. Their bytes are overwritten, and the space goes back to the file system. ' +
+        'It cannot be undone, so it asks, or wants --yes.',
+      options: [
+        new Option(
+          '--older-than <duration>',
+          'made longer ago than this, such as 400d',
+        ).makeOptionMandatory(),
+        new Option('--dry-run', 'say what would be removed, and remove nothing'),
+        new Option('-y, --yes', 'do not ask'),
+      ],
+      examples: [
+        'ax receipts prune --older-than 400d --dry-run',
+        'ax receipts prune --older-than 400d --yes',
+      ],
+    },
+    async (options: import('../commands/receipts-prune.ts').PruneOptions) =>
+      (await import('../commands/receipts-prune.ts')).pruneCommand(context, options),
   );
 }

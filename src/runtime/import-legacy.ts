@@ -2,6 +2,7 @@ import type { Actor, Context } from '../context.ts';
 import type { JsonValue } from '../security/json.ts';
 import { appendAudit, auditHead } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
+import { isPruned } from '../store/pruned-receipts.ts';
 import { hasReceipt, insertReceipt, type ReceiptRow } from '../store/receipts.ts';
 import { insertRun } from '../store/runs.ts';
 import { createSpanId, createTraceId } from './events.ts';
@@ -14,13 +15,14 @@ const LEGACY_PROJECT = 'legacy:import';
 
 export interface ImportedReceipt {
   readonly id: string;
-  /** False for one that was here already. */
+  /** False for one that was here already, or was and has been pruned since. */
   readonly added: boolean;
 }
 
 /**
  * Takes over receipts of an older store, all of them or none: each scrubbed, signed by this host as something that it
- * has imported, and sealed. One that is here already is left as it is.
+ * has imported, and sealed. One that is here already is left as it is, and one
+ * that was pruned is not brought back.
  *
  * @throws STORE_FULL, STORE_UNUSABLE, STORE_BUSY; nothing of these receipts is then stored
  */
@@ -31,7 +33,7 @@ export function importLegacy(
   return database.write(() =>
     receipts.map((receipt) => {
       const row = rowOf(receipt, context.actor);
-      if (hasReceipt(database, row.id)) return { id: row.id, added: false };
+      if (hasReceipt(database, row.id) || isPruned(database, row.id)) return { id: row.id, added: false };
       const now = context.now();
       const statement = statementOf(receipt, row, { context, audit: auditHead(database) });
       const sealed = sealStatement({ row, statement, secrets: [] }, keys, context.randomBytes);

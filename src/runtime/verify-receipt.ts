@@ -10,7 +10,15 @@ import { type OpenedReceipt, openReceipt, tampered, verifyReceipt } from './rece
 import { type KeyStanding, type Standing, standingOf } from './receipt-standing.ts';
 
 /** What a verification comes to; permanent words. */
-export const VERDICTS = ['valid', 'tampered', 'revoked', 'expired', 'untrusted', 'unreadable'] as const;
+export const VERDICTS = [
+  'valid',
+  'tampered',
+  'revoked',
+  'expired',
+  'untrusted',
+  'unreadable',
+  'missing',
+] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export interface VerifyingKeys {

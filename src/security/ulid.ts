@@ -3,6 +3,7 @@ import { AxError } from '../errors.ts';
 /** Crockford's base 32: no I, L, O or U, so that an id read aloud or retyped is not mistaken. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LENGTH = 26;
+const TIME_DIGITS = 10;
 const RANDOM_BYTES = 10;
 const MAX_TIME_MS = 2 ** 48 - 1;
 
@@ -43,6 +44,13 @@ export function createUlid(nowMs: number, randomBytes: (n: number) => Uint8Array
  */
 export function firstUlid(ms: number): string {
   return createUlid(ms, (count) => new Uint8Array(count));
+}
+
+/** When a ULID was made: milliseconds since the epoch. Its text has been found to be one by `isUlid`. */
+export function ulidTime(id: string): number {
+  let ms = 0;
+  for (const digit of id.slice(0, TIME_DIGITS)) ms = ms * 32 + ALPHABET.indexOf(digit);
+  return ms;
 }
 
 /**

@@ -27,6 +27,7 @@ export type AuditType =
   | 'trust.change'
   | 'receipt.read'
   | 'receipt.import'
+  | 'receipt.prune'
   | 'alert';
 
 export interface AuditEntry {
@@ -142,13 +143,19 @@ export function verifyAudit(database: Database): AuditVerdict {
 
 /** Whether there is a record with this number and hash, and its content is what the hash is of. */
 export function isRecordWhole(database: Database, seq: number, hash: string): boolean {
+  return wholeRecord(database, seq)?.hash === hash;
+}
+
+/** The record with this number, if its content is what its hash is of; null when it is not, or there is none. */
+export function wholeRecord(database: Database, seq: number): AuditRecord | null {
   const row = database.prepare('SELECT * FROM audit WHERE seq = ?').get(seq);
-  if (row === undefined) return false;
+  if (row === undefined) return null;
   try {
-    const { hash: stored, ...content } = toRecord(row);
-    return stored === hash && sha256Hex(canonicalJson(content)) === hash;
+    const record = toRecord(row);
+    const { hash, ...content } = record;
+    return sha256Hex(canonicalJson(content)) === hash ? record : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -26,9 +26,10 @@ export interface Database {
   /** Runs `body` on one consistent snapshot. */
   read<T>(body: () => T): T;
   /**
-   * Moves what the journal file holds into the database and cuts it to nothing, so that no older content is left in it.
+   * Moves what the journal file holds into the database and cuts it to nothing, so that what was deleted is in
+   * neither. Outside any transaction.
    *
-   * @throws STORE_BUSY when another process reads an older state for longer than a lock is waited for
+   * @throws STORE_BUSY when other processes have been using it for all of 15 seconds
    */
   emptyJournal(): void;
   close(): void;
@@ -98,9 +99,11 @@ function migrate(sqlite: DatabaseSync, directory: string): void {
       { hint: 'use that ax, or another store with --store' },
     );
   }
-  whenFree(sqlite, 'PRAGMA journal_mode = WAL');
+  // Takes effect on a new file alone, before anything is in it: space is given back in small steps (reclaim.ts).
+  sqlite.exec('PRAGMA auto_vacuum = INCREMENTAL');
+  whenFree(sqlite, () => sqlite.exec('PRAGMA journal_mode = WAL'));
   sqlite.exec('PRAGMA synchronous = FULL');
-  whenFree(sqlite, 'BEGIN IMMEDIATE');
+  whenFree(sqlite, () => sqlite.exec('BEGIN IMMEDIATE'));
   try {
     // Read again under the lock: another process may have migrated meanwhile.
     for (const step of MIGRATIONS.slice(pragma(sqlite, 'user_version'))) sqlite.exec(step);
@@ -128,16 +131,16 @@ function inspect(sqlite: DatabaseSync): { applicationId: number; version: number
 }
 
 /**
- * Runs a statement that takes a lock, once the lock is free. SQLite would wait for some locks and not for others,
- * and up to 100 ms between one look and the next: of many processes the one that had waited longest would look least
- * often, and might wait in vain. At 20 ms, which all come to soon, they have the same chance.
+ * Does what takes a lock, once the lock is free. SQLite would wait for some locks and not for others, and up to 100 ms
+ * between one look and the next: of many processes the one that had waited longest would look least often, and might
+ * wait in vain. At 20 ms, which all come to soon, they have the same chance.
  */
-function whenFree(sqlite: DatabaseSync, sql: string): void {
+function whenFree(sqlite: DatabaseSync, act: () => void): void {
   sqlite.exec('PRAGMA busy_timeout = 0');
   try {
     for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
       try {
-        sqlite.exec(sql);
+        act();
         return;
       } catch (error) {
         if (waited >= BUSY_TIMEOUT_MS || primaryCode(error) !== SQLITE.BUSY) throw error;
@@ -178,15 +181,17 @@ function handle(sqlite: DatabaseSync, directory: string): Database {
       }
       return statement;
     },
-    write: (body) => transaction(() => whenFree(sqlite, 'BEGIN IMMEDIATE'), body),
+    write: (body) => transaction(() => whenFree(sqlite, () => sqlite.exec('BEGIN IMMEDIATE')), body),
     read: (body) => transaction(() => sqlite.exec('BEGIN'), body),
-    emptyJournal: () =>
-      translate(directory, () => {
-        const { busy } = sqlite.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {};
-        if (busy !== 0) throw storeBusy(directory);
-      }),
+    emptyJournal: () => translate(directory, () => whenFree(sqlite, () => emptyJournal(sqlite))),
     close: () => sqlite.close(),
   };
+}
+
+/** Somebody who reads or writes is an answer of SQLite's here, where it is an error elsewhere. */
+function emptyJournal(sqlite: DatabaseSync): void {
+  const { busy } = sqlite.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {};
+  if (busy !== 0) throw Object.assign(new Error('the journal is in use'), { errcode: SQLITE.BUSY });
 }
 
 /** SQLite's primary result codes (sqlite.org/rescode.html). */

@@ -164,4 +164,16 @@ export const MIGRATIONS: readonly string[] = [
     at  INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What is left of receipts that were pruned, in the order of the audit records that say so.
+  CREATE TABLE pruned_receipts (
+    audit_seq INTEGER NOT NULL,
+    id        TEXT NOT NULL UNIQUE,
+    run_id    TEXT NOT NULL REFERENCES runs (id),
+    attempt   INTEGER NOT NULL,
+    sha256    TEXT NOT NULL,
+    PRIMARY KEY (audit_seq, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pruned_receipts_run ON pruned_receipts (run_id);
+  `,
 ];

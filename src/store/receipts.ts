@@ -4,6 +4,7 @@ import { encodeBase64url } from '../security/base64.ts';
 import type { Jwe, JweRecipient } from '../security/jwe.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import type { Database } from './database.ts';
+import { refusePruned } from './pruned-receipts.ts';
 import { type Conditions, conditionsOf, type ReceiptFilter } from './receipt-filter.ts';
 import { requireNotRemoved } from './removed-keys.ts';
 import type { OutcomeName } from './runs.ts';
@@ -69,6 +70,7 @@ function insertRecipient(database: Database, receiptId: string, recipient: JweRe
  * The receipt with this id or unique prefix; a run's id stands for the receipt of its last attempt.
  *
  * @throws RECEIPT_UNKNOWN, ID_AMBIGUOUS
+ * @throws RECEIPT_PRUNED for one that was there
  * @throws RECEIPT_TAMPERED as `loadReceipt`
  */
 export function findReceipt(database: Database, prefix: string): StoredReceipt {
@@ -83,6 +85,7 @@ export function findReceipt(database: Database, prefix: string): StoredReceipt {
       : [];
     const row = rows[0];
     if (row === undefined) {
+      if (isUlidPrefix(prefix)) refusePruned(database, prefix);
       throw new AxError('RECEIPT_UNKNOWN', `no receipt "${prefix}" in this store`, {
         hint: 'ax receipts list',
       });
@@ -252,8 +255,12 @@ function timeOf(row: Record<string, unknown>): number {
   throw malformed(row.id, new RangeError('started_at'));
 }
 
-/** What was written by ax reads back; a number or a text that does not is someone else's. */
-function wellFormed<T>(id: unknown, read: () => T): T {
+/**
+ * What was written by ax reads back; a number or a text that does not is someone else's.
+ *
+ * @throws RECEIPT_TAMPERED
+ */
+export function wellFormed<T>(id: unknown, read: () => T): T {
   try {
     return read();
   } catch (error) {

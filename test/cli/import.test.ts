@@ -153,7 +153,7 @@ describe('ax receipts import --legacy', () => {
     expect((await rig.ax(...args)).exitCode).toBe(65);
     const { exitCode, stdout, stderr } = await rig.ax(...args, '--key', other.toString('base64'));
     expect(exitCode).toBe(0);
-    expect(stdout).toBe(`imported  1 receipt(s) of ${old}\n          1 were here already\n`);
+    expect(stdout).toBe(`imported  1 receipt(s) of ${old}\n          1 had been imported before\n`);
     expect(stderr).toContain('warning: --key: a command line is seen by every user of this machine');
 
     rig.write('open.key', key.toString('base64'), 0o644);

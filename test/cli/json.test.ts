@@ -232,6 +232,7 @@ describe('any failure with --json', () => {
     ['an unknown option', ['verify', '--nope', '--json'], 64, 'USAGE'],
     ['no project', ['run', 'hello', '--json'], 66, 'MANIFEST_MISSING'],
     ['no receipt', ['receipts', 'show', '01JDZ8', '--json'], 66, 'RECEIPT_UNKNOWN'],
+    ['an age that is too low', ['receipts', 'prune', '--older-than', '5m', '--json'], 64, 'USAGE'],
     ['no key', ['sign', '--json'], 66, 'KEY_UNKNOWN'],
     ['no trust', ['trust', 'remove', 'acme/web', '--json'], 66, 'PROJECT_UNKNOWN'],
     ['a file that is not there', ['trust', 'import', 'trust.json', '--json'], 74, 'IO'],

@@ -112,7 +112,7 @@ describe('ax receipts verify', () => {
     const rig = await ranThree();
     const people = await rig.ax('receipts', 'verify', '--all');
     expect(people.stdout).toMatch(
-      /^ok {2}3 receipt\(s\): 3 valid, 0 tampered, 0 revoked, 0 expired, 0 untrusted, 0 unreadable$/m,
+      /^ok {2}3 receipt\(s\): 3 valid, 0 tampered, 0 revoked, 0 expired, 0 untrusted, 0 unreadable, 0 missing$/m,
     );
     meddle(rig, "UPDATE receipts SET outcome = 'completed' WHERE task = 'b'");
     const found = await verifyAll(rig, 76);
@@ -157,6 +157,7 @@ describe('ax receipts verify', () => {
       expired: 0,
       untrusted: 0,
       unreadable: 0,
+      missing: 0,
     });
   });
 
@@ -168,7 +169,7 @@ describe('ax receipts verify', () => {
     await rig.ax('run', 'a');
     const env = { AX_RECEIPT_KEY: Buffer.alloc(32, 7).toString('base64') };
     await rig.axWith({ env }, 'run', 'a');
-    const counts = { valid: 4, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 1 };
+    const counts = { valid: 4, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 1, missing: 0 };
     expect((await verifyAll(rig, 66)).verdicts).toEqual(counts);
     rmSync(join(rig.home, 'keys', `${host}.json`));
     expect((await verifyAll(rig, 77)).verdicts).toEqual({ ...counts, valid: 1, untrusted: 3 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createUlid, isUlid, isUlidPrefix } from '../../src/security/ulid.ts';
+import { createUlid, isUlid, isUlidPrefix, ulidTime } from '../../src/security/ulid.ts';
 
 const RUNS = { seed: 0x5eed, numRuns: 300 };
 const zeros = (n: number) => new Uint8Array(n);
@@ -24,6 +24,7 @@ describe('createUlid', () => {
         let value = 0n;
         for (const character of id) value = value * 32n + BigInt(CROCKFORD.indexOf(character));
         expect(value >> 80n).toBe(BigInt(now));
+        expect(ulidTime(id)).toBe(now);
         expect(value & (2n ** 80n - 1n)).toBe(BigInt(`0x${Buffer.from(random).toString('hex')}`));
         expect(isUlid(id)).toBe(true);
       }),

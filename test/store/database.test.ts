@@ -65,6 +65,7 @@ describe('what is on the disk', () => {
       expect(pragma('foreign_keys')).toBe(1);
       expect(pragma('trusted_schema')).toBe(0);
       expect(pragma('secure_delete')).toBe(1);
+      expect(pragma('auto_vacuum')).toBe(2);
       expect(pragma('busy_timeout')).toBe(15_000);
       database.close();
     }

@@ -144,7 +144,7 @@ describe('a key file', () => {
       ['receipt', generateX25519(randomBytes)],
       ['host', generateHmacKey(randomBytes)],
       ['signing', generateReceiptKey(randomBytes)],
-      ['host', publicPartOf(generateEd25519(randomBytes))],
+      ['approval', publicPartOf(generateEd25519(randomBytes))],
     ];
     for (const [role, jwk] of wrong) {
       expect(codeOf(() => addKey(keys, { role, jwk, now: NOW, uid: UID }))).toBe('KEY_MALFORMED');

@@ -46,6 +46,17 @@ export const errorShape = z.strictObject({
   schema: z.literal('ax.error/1'),
   error: failure,
   retryAfterSeconds: z.int().min(1).optional(),
+  pruned: z
+    .strictObject({
+      id: ulid,
+      runId: ulid,
+      attempt: z.int().min(1),
+      sha256,
+      at: time,
+      actor: z.strictObject({ uid: z.int(), name: text }),
+      auditSeq: z.int().min(1),
+    })
+    .optional(),
 });
 
 const runSchema = z.literal('ax.run/1');
@@ -245,18 +256,29 @@ export const receiptsVerifyAll = z.strictObject({
     expired: count,
     untrusted: count,
     unreadable: count,
+    missing: count,
   }),
   outputs: z.strictObject({ same: count, changed: count, notThere: count }).nullable(),
   problems: z
     .array(
       z.strictObject({
         id: text,
-        verdict: z.enum(['tampered', 'revoked', 'expired', 'untrusted', 'unreadable']),
+        verdict: z.enum(['tampered', 'revoked', 'expired', 'untrusted', 'unreadable', 'missing']),
         message: text,
       }),
     )
     .max(100),
   problemsOmitted: count,
+});
+
+export const receiptsPrune = z.strictObject({
+  schema: z.literal('ax.receipts.prune/1'),
+  dryRun: z.boolean(),
+  before: time,
+  receipts: count,
+  first: ulid.nullable(),
+  last: ulid.nullable(),
+  records: z.array(z.int().min(1)),
 });
 
 export const keysList = z.strictObject({
