@@ -3,14 +3,15 @@ import { AxError, type ErrorCode, exitCodeOf } from '../errors.ts';
 import { visible } from '../output/escape.ts';
 import { createSteps, type Steps } from '../output/steps.ts';
 import type { Standing } from '../runtime/receipt-standing.ts';
-import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
 import {
-  VERDICTS,
-  type Verdict,
-  type VerifyingKeys,
-  verdictOf,
-  verifyStored,
-} from '../runtime/verify-receipt.ts';
+  checkOutputs,
+  createDigests,
+  type DigestAt,
+  type OutputState,
+  outputsOf,
+} from '../runtime/verify-outputs.ts';
+import { VERDICTS, type Verdict, type VerifyingKeys, verifyStored } from '../runtime/verify-receipt.ts';
+import { verifyReceipts } from '../runtime/verify-receipts.ts';
 import type { JsonValue } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { parseVerificationKey } from '../security/signing-keys.ts';
@@ -18,7 +19,7 @@ import { appendAudit } from '../store/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
-import { findReceipt, loadReceipt, receiptIdsAfter } from '../store/receipts.ts';
+import { findReceipt } from '../store/receipts.ts';
 import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { parseMoment } from './moment.ts';
 import { recordRead } from './receipts.ts';
@@ -56,7 +57,7 @@ async function verifyOne(session: Session, id: string, options: VerifyOptions): 
     return { receipt: found, ...verified };
   });
   const digestOf = digestsOf(session, options);
-  const outputs = digestOf === null ? null : checkOutputs(statement, digestOf);
+  const outputs = digestOf === null ? null : checkOutputs(outputsOf(statement), digestOf);
   const outcome = isObject(statement.predicate) ? String(statement.predicate.outcome) : 'unknown';
   output.line(
     `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature, row and audit position hold; signed by ${keyid}${STANDING[standing]}`,
@@ -89,8 +90,8 @@ const WORDS: Readonly<Record<OutputState, string>> = {
   'not-there': 'not there',
 };
 
-/** At one time in memory: ids alone, of which each receipt is read, verified and let go. */
-const PAGE = 500;
+/** Receipts from one sign of progress to the next. */
+const STEP = 500;
 /** What is wrong with more of them than this is counted, and no longer listed. */
 const MOST_PROBLEMS = 100;
 
@@ -147,30 +148,18 @@ function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): T
     problems: [],
   };
   let done = 0;
-  for (let after = ''; ; ) {
-    const ids = receiptIdsAfter(database, { after, since, limit: PAGE });
-    for (const id of ids) {
-      try {
-        const receipt = loadReceipt(database, id);
-        // Gone meanwhile.
-        if (receipt === null) continue;
-        const { statement } = verifyStored(database, receipt, keys);
-        tally.verdicts.valid++;
-        if (digestOf === null) continue;
-        for (const { state } of checkOutputs(statement, digestOf)) tally.outputs[state]++;
-      } catch (thrown) {
-        const { verdict, error } = verdictOf(thrown);
-        tally.verdicts[verdict]++;
-        if (tally.problems.length < MOST_PROBLEMS)
-          tally.problems.push({ id, verdict, message: error.message });
-      }
+  for (const found of verifyReceipts(database, { since }, keys)) {
+    tally.verdicts[found.verdict]++;
+    if (found.verdict !== 'valid') {
+      const { id, verdict, error } = found;
+      if (tally.problems.length < MOST_PROBLEMS) tally.problems.push({ id, verdict, message: error.message });
+    } else if (digestOf !== null) {
+      for (const { state } of checkOutputs(found.outputs, digestOf)) tally.outputs[state]++;
     }
-    const last = ids.at(-1);
-    if (last === undefined) return tally;
-    after = last;
-    done += ids.length;
-    steps.update(`verified ${done} receipts`);
+    done++;
+    if (done % STEP === 0) steps.update(`verified ${done} receipts`);
   }
+  return tally;
 }
 
 function report({ output, context }: Session, { verdicts, outputs, problems }: Tally, online: boolean): void {
@@ -210,13 +199,12 @@ function digestsOf({ root }: Session, { offline }: VerifyOptions): DigestAt | nu
 
 function verifyingKeys(session: Session, context: Context): VerifyingKeys {
   const keyring = readKeyring(session);
-  return { identities: openingIdentities(context, keyring), hosts: hostKeys(keyring), keyring };
+  const hosts = keyring.filter(({ role }) => role === 'host');
+  return { identities: openingIdentities(context, keyring), hosts: hostKeys(hosts), keyring: hosts };
 }
 
-function hostKeys(keyring: Keyring) {
-  const keys = keyring
-    .filter((entry) => entry.role === 'host')
-    .map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
+function hostKeys(hosts: Keyring) {
+  const keys = hosts.map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
   if (keys.length > 0) return keys;
   throw new AxError('KEY_UNKNOWN', 'no host key here to verify a receipt with', {
     hint: 'run this where the receipt was written, or with its --home',

@@ -141,7 +141,10 @@ export function verifyAudit(database: Database): AuditVerdict {
 
 /** Whether there is a record with this number and hash, and its content is what the hash is of. */
 export function isRecordWhole(database: Database, seq: number, hash: string): boolean {
-  const row = database.prepare('SELECT * FROM audit WHERE seq = ?').get(seq);
+  const statement = database.prepare('SELECT * FROM audit WHERE seq = ?');
+  // Else a number beyond what JavaScript counts to would be an error of another kind.
+  statement.setReadBigInts(true);
+  const row = statement.get(seq);
   if (row === undefined) return false;
   try {
     const { hash: stored, ...content } = toRecord(row);
