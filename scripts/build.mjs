@@ -26,7 +26,7 @@ mkdirSync(dist);
 const CORE = [
   /\/src\/(?:security|store|manifest|output)\/|\/src\/(?:errors|context)\.ts$/,
   /\/src\/(?:commands\/(?:session|lock|keys-access)|runtime\/(?:receipt|statement|supervisor-identity))\.ts$/,
-  /\/node_modules\/(?:zod|@noble\/ciphers\/(?:aes|_polyval|utils))/,
+  /\/node_modules\/zod/,
 ];
 const APART =
   /\/src\/(?:manifest\/(?:yaml|source|compile|changes)|store\/(?:settings|output-file|receipt-selection)|output\/(?:progress|html)|security\/age)\.ts$/;

@@ -3,14 +3,15 @@ import { AxError, type ErrorCode, exitCodeOf } from '../errors.ts';
 import { visible } from '../output/escape.ts';
 import { createSteps, type Steps } from '../output/steps.ts';
 import type { Standing } from '../runtime/receipt-standing.ts';
-import { checkOutputs, createDigests, type DigestAt, type OutputState } from '../runtime/verify-outputs.ts';
 import {
-  VERDICTS,
-  type Verdict,
-  type VerifyingKeys,
-  verdictOf,
-  verifyStored,
-} from '../runtime/verify-receipt.ts';
+  checkOutputs,
+  createDigests,
+  type DigestAt,
+  type OutputState,
+  outputsOf,
+} from '../runtime/verify-outputs.ts';
+import { VERDICTS, type Verdict, type VerifyingKeys, verifyStored } from '../runtime/verify-receipt.ts';
+import { verifyReceipts } from '../runtime/verify-receipts.ts';
 import type { JsonValue } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import { parseVerificationKey } from '../security/signing-keys.ts';
@@ -19,7 +20,7 @@ import type { Database } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { findMissing } from '../store/missing-receipts.ts';
 import { openingIdentities } from '../store/receipt-keys.ts';
-import { findReceipt, loadReceipt, receiptIdsAfter } from '../store/receipts.ts';
+import { findReceipt } from '../store/receipts.ts';
 import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { parseMoment } from './moment.ts';
 import { recordRead } from './receipts.ts';
@@ -57,7 +58,7 @@ async function verifyOne(session: Session, id: string, options: VerifyOptions): 
     return { receipt: found, ...verified };
   });
   const digestOf = digestsOf(session, options);
-  const outputs = digestOf === null ? null : checkOutputs(statement, digestOf);
+  const outputs = digestOf === null ? null : checkOutputs(outputsOf(statement), digestOf);
   const outcome = isObject(statement.predicate) ? String(statement.predicate.outcome) : 'unknown';
   output.line(
     `${output.style.green('ok')}  receipt ${receipt.id}: seal, signature, row and audit position hold; signed by ${keyid}${STANDING[standing]}`,
@@ -90,8 +91,8 @@ const WORDS: Readonly<Record<OutputState, string>> = {
   'not-there': 'not there',
 };
 
-/** At one time in memory: ids alone, of which each receipt is read, verified and let go. */
-const PAGE = 500;
+/** Receipts from one sign of progress to the next. */
+const STEP = 500;
 /** What is wrong with more of them than this is counted, and no longer listed. */
 const MOST_PROBLEMS = 100;
 
@@ -152,28 +153,18 @@ function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): T
     problems: [],
   };
   let done = 0;
-  for (let after = ''; ; ) {
-    const ids = receiptIdsAfter(database, { after, since, limit: PAGE });
-    for (const id of ids) {
-      try {
-        const receipt = loadReceipt(database, id);
-        // Gone meanwhile.
-        if (receipt === null) continue;
-        const { statement } = verifyStored(database, receipt, keys);
-        tally.verdicts.valid++;
-        if (digestOf === null) continue;
-        for (const { state } of checkOutputs(statement, digestOf)) tally.outputs[state]++;
-      } catch (thrown) {
-        const { verdict, error } = verdictOf(thrown);
-        count(tally, { id, verdict, message: error.message });
-      }
+  for (const one of verifyReceipts(database, { since }, keys)) {
+    if (one.verdict !== 'valid') {
+      count(tally, { id: one.id, verdict: one.verdict, message: one.error.message });
+    } else {
+      tally.verdicts.valid++;
+      const outputs = digestOf === null ? [] : checkOutputs(one.outputs, digestOf);
+      for (const { state } of outputs) tally.outputs[state]++;
     }
-    const last = ids.at(-1);
-    if (last === undefined) return tally;
-    after = last;
-    done += ids.length;
-    steps.update(`verified ${done} receipts`);
+    done++;
+    if (done % STEP === 0) steps.update(`verified ${done} receipts`);
   }
+  return tally;
 }
 
 function count({ verdicts, problems }: Tally, problem: Problem): void {
@@ -218,19 +209,18 @@ function digestsOf({ root }: Session, { offline }: VerifyOptions): DigestAt | nu
 
 function verifyingKeys(session: Session, context: Context): VerifyingKeys {
   const keyring = readKeyring(session);
+  const hosts = keyring.filter(({ role }) => role === 'host');
   return {
     identities: openingIdentities(context, keyring),
-    hosts: hostKeys(keyring),
-    keyring,
+    hosts: hostKeys(hosts),
+    keyring: hosts,
     now: context.now(),
   };
 }
 
 /** Of this machine and of others; without any, no receipt is by somebody known. */
-function hostKeys(keyring: Keyring) {
-  return keyring
-    .filter((entry) => entry.role === 'host')
-    .map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
+function hostKeys(hosts: Keyring) {
+  return hosts.map((entry) => parseVerificationKey(entry.publicJwk, entry.kid));
 }
 
 /** One record for all, before the first is read: killed in between, what was read is on record too. */

@@ -1,6 +1,8 @@
 import { AxError } from '../errors.ts';
 import { describeExpiry, isExpired } from '../security/expiry.ts';
-import { RECEIPT_RECORDS } from '../store/audit-position.ts';
+import { isObject } from '../security/json-shape.ts';
+import { listAudit } from '../store/audit.ts';
+import type { Place } from '../store/audit-position.ts';
 import type { Database } from '../store/database.ts';
 import type { KeyEntry } from '../store/keyring.ts';
 import { describeRevocation, type Revocation } from '../store/revocations.ts';
@@ -27,14 +29,15 @@ export type KeyStanding = Pick<KeyEntry, 'kid' | 'state' | 'revocation' | 'expir
  * @throws KEY_EXPIRED when the key has expired, and it cannot be shown that the receipt is from before that
  */
 export function standingOf(
-  database: Database,
-  { key, receipt, now }: { key: KeyStanding; receipt: { id: string; runId: string }; now: number },
+  receipt: { id: string; runId: string; place: Place | undefined },
+  key: KeyStanding,
+  { revocations, now }: { revocations: Revocations; now: number },
 ): Standing {
   const { revocation, kid } = key;
   const expired = isExpired(key, now);
   if (revocation === null && !expired) return key.state === 'active' ? 'current' : 'superseded';
-  const place = placeOfReceipt(database, receipt);
-  if (revocation !== null && !isBefore(place, { revocation, record: placeOfRevocation(database, kid) })) {
+  const { place } = receipt;
+  if (revocation !== null && !isBefore(place, { revocation, record: revocations.get(kid) })) {
     throw notBefore('KEY_REVOKED', { receipt, key: `${kid} was ${describeRevocation(revocation)}`, place });
   }
   if (expired && !(place !== undefined && place.at < key.expiresAt)) {
@@ -61,35 +64,21 @@ function notBefore(
   });
 }
 
-interface Place {
-  readonly seq: number;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-}
+/** Where the audit log has the revocation of a key, by its kid. */
+export type Revocations = ReadonlyMap<string, Place>;
 
-function placeOfReceipt(database: Database, receipt: { id: string; runId: string }): Place | undefined {
-  return toPlace(
-    database
-      .prepare(
-        `SELECT seq, at FROM audit WHERE run_id = ? AND type IN ${RECEIPT_RECORDS}
-           AND json_extract(data, '$.receiptId') = ? ORDER BY seq LIMIT 1`,
-      )
-      .get(receipt.runId, receipt.id),
-  );
-}
-
-/** The first record of it: one without a revocation is what a crash may have left, and the next made good. */
-function placeOfRevocation(database: Database, kid: string): Place | undefined {
-  return toPlace(
-    database
-      .prepare(
-        `SELECT seq, at FROM audit WHERE type = 'key.change' AND json_extract(data, '$.change') = 'revoke'
-           AND json_extract(data, '$.kid') = ? ORDER BY seq LIMIT 1`,
-      )
-      .get(kid),
-  );
-}
-
-function toPlace(row: Record<string, unknown> | undefined): Place | undefined {
-  return row === undefined ? undefined : { seq: Number(row.seq), at: Number(row.at) };
+/**
+ * Looks through the audit log, once for all the keys, and not at all where none is revoked. Of each key it is the first
+ * record: one without a revocation is what a crash may have left, and the next made good.
+ *
+ * @throws AUDIT_TAMPERED when a record of a change of keys cannot be read
+ */
+export function revocationsIn(database: Database, keys: readonly KeyStanding[]): Revocations {
+  const places = new Map<string, Place>();
+  if (keys.every(({ revocation }) => revocation === null)) return places;
+  for (const { seq, at, data } of listAudit(database, { type: 'key.change' })) {
+    const { change, kid } = isObject(data) ? data : {};
+    if (change === 'revoke' && typeof kid === 'string' && !places.has(kid)) places.set(kid, { seq, at });
+  }
+  return places;
 }

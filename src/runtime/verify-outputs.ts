@@ -39,21 +39,27 @@ function digestAt(path: string): string | null | undefined {
 }
 
 /**
- * Holds the outputs that a verified statement names against the files of today. A receipt tells of the past: a file
- * that has changed since says nothing against it.
+ * Holds outputs against the files of today. A receipt tells of the past: a file that has changed since says nothing
+ * against it.
  */
-export function checkOutputs(
-  statement: { readonly [name: string]: JsonValue },
-  digestOf: DigestAt,
-): OutputFinding[] {
-  return outputsOf(statement).map(({ name, sha256 }) => {
+export function checkOutputs(outputs: readonly Output[], digestOf: DigestAt): OutputFinding[] {
+  return outputs.map(({ name, sha256 }) => {
     const found = digestOf(name);
     return { name, state: found === null ? 'not-there' : found === sha256 ? 'same' : 'changed' };
   });
 }
 
-/** The subject, but for the `ax.lock` that stands in it where a task has no outputs (src/runtime/statement.ts). */
-function outputsOf({ subject, predicate }: { readonly [name: string]: JsonValue }) {
+/** A file that a run has left, as its receipt has it. */
+export interface Output {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+/**
+ * The outputs that a verified statement names: its subject, but for the `ax.lock` that stands in it where a task has
+ * none (src/runtime/statement.ts).
+ */
+export function outputsOf({ subject, predicate }: { readonly [name: string]: JsonValue }): Output[] {
   const lock =
     isObject(predicate) && isObject(predicate.manifest) ? predicate.manifest.lockSha256 : undefined;
   const items = Array.isArray(subject) ? subject : [];

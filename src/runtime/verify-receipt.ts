@@ -3,11 +3,17 @@ import type { Identity } from '../security/encryption-keys.ts';
 import type { JsonValue } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import type { VerificationKey } from '../security/signing-keys.ts';
-import { auditPositionProblem } from '../store/audit-position.ts';
+import { auditPositionProblem, placeOfReceipt, type RunEnds, readEnds } from '../store/audit-position.ts';
 import type { Database } from '../store/database.ts';
 import type { StoredReceipt } from '../store/receipts.ts';
 import { type OpenedReceipt, openReceipt, tampered, verifyReceipt } from './receipt.ts';
-import { type KeyStanding, type Standing, standingOf } from './receipt-standing.ts';
+import {
+  type KeyStanding,
+  type Revocations,
+  revocationsIn,
+  type Standing,
+  standingOf,
+} from './receipt-standing.ts';
 
 /** What a verification comes to; permanent words. */
 export const VERDICTS = [
@@ -24,7 +30,7 @@ export type Verdict = (typeof VERDICTS)[number];
 export interface VerifyingKeys {
   readonly identities: readonly Identity[];
   readonly hosts: readonly VerificationKey[];
-  /** What has become of the keys since. */
+  /** What has become of the host keys since. */
   readonly keyring: readonly KeyStanding[];
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -44,21 +50,41 @@ export interface VerifiedReceipt {
  * @throws SIGNATURE_UNTRUSTED when no host key that is known here signed it
  * @throws KEY_REVOKED, KEY_EXPIRED when it cannot be shown to be from before its key was revoked, or expired
  * @throws SIGNATURE_INVALID, RECEIPT_TAMPERED when anything is not as it was written
+ * @throws AUDIT_TAMPERED when the audit log cannot be read where it has the revocations
  */
 export function verifyStored(
   database: Database,
   receipt: StoredReceipt,
-  { identities, hosts, keyring, now }: VerifyingKeys,
+  keys: VerifyingKeys,
+): VerifiedReceipt {
+  const revocations = revocationsIn(database, keys.keyring);
+  return verifyAgainst(database, receipt, { keys, revocations, ends: readEnds(database, [receipt.runId]) });
+}
+
+/** What receipts are verified against, of which much is the same for many. */
+export interface Against {
+  readonly keys: VerifyingKeys;
+  readonly revocations: Revocations;
+  /** Of the receipt's run, among others. */
+  readonly ends: RunEnds;
+}
+
+/** `verifyStored`, with what it reads of the audit log at hand. @throws as that does */
+export function verifyAgainst(
+  database: Database,
+  receipt: StoredReceipt,
+  { keys: { identities, hosts, keyring, now }, revocations, ends }: Against,
 ): VerifiedReceipt {
   const opened = openReceipt(receipt, identities);
   const { keyid } = verifyReceipt(receipt, opened, hosts);
+  const { id, runId } = receipt;
   const { seq, hash } = auditOf(receipt, opened.statement);
-  const position = { receiptId: receipt.id, runId: receipt.runId, seq, hash };
-  const problem = auditPositionProblem(database, position);
-  if (problem !== null) throw tampered(receipt.id, problem);
+  const problem = auditPositionProblem(database, ends, { receiptId: id, runId, seq, hash });
+  if (problem !== null) throw tampered(id, problem);
   const key = keyring.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new AxError('INTERNAL', 'a receipt was verified by a key that is not there');
-  return { keyid, standing: standingOf(database, { key, receipt, now }), statement: opened.statement };
+  const standing = standingOf({ id, runId, place: placeOfReceipt(ends, receipt) }, key, { revocations, now });
+  return { keyid, standing, statement: opened.statement };
 }
 
 function auditOf({ id }: StoredReceipt, { predicate }: { readonly [name: string]: JsonValue }) {
@@ -68,7 +94,7 @@ function auditOf({ id }: StoredReceipt, { predicate }: { readonly [name: string]
   throw tampered(id, 'its statement names no place in the audit log');
 }
 
-const VERDICT_OF: Partial<Record<ErrorCode, Verdict>> = {
+const VERDICT_OF: Partial<Record<ErrorCode, Exclude<Verdict, 'valid'>>> = {
   RECEIPT_TAMPERED: 'tampered',
   SIGNATURE_INVALID: 'tampered',
   KEY_REVOKED: 'revoked',
@@ -78,7 +104,7 @@ const VERDICT_OF: Partial<Record<ErrorCode, Verdict>> = {
 };
 
 /** The verdict that a refusal of a receipt means; an error of another kind is thrown on. */
-export function verdictOf(error: unknown): { verdict: Verdict; error: AxError } {
+export function verdictOf(error: unknown): { verdict: Exclude<Verdict, 'valid'>; error: AxError } {
   const verdict = isAxError(error) ? VERDICT_OF[error.code] : undefined;
   if (verdict === undefined || !isAxError(error)) throw error;
   return { verdict, error };

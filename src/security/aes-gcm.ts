@@ -1,5 +1,5 @@
 /** AES-256-GCM with a 96-bit nonce and a 128-bit tag (NIST SP 800-38D; RFC 7518 section 5.3), and no other sizes. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
 import { AxError } from '../errors.ts';
 
 export const GCM_KEY_BYTES = 32;
@@ -18,6 +18,9 @@ export interface GcmSealed {
   readonly tag: Uint8Array;
 }
 
+// Keys go in as KeyObjects: that bytes are none node:crypto finds out by an exception, which takes longer than to
+// decrypt a receipt.
+
 // Without authTagLength node:crypto takes a tag of 4 bytes for a tag.
 const OPTIONS = { authTagLength: GCM_TAG_BYTES };
 
@@ -35,7 +38,7 @@ export function encryptGcm(
       },
     );
   }
-  const cipher = createCipheriv('aes-256-gcm', key, iv, OPTIONS).setAAD(aad);
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), iv, OPTIONS).setAAD(aad);
   const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
   return { ciphertext, tag: cipher.getAuthTag() };
 }
@@ -46,7 +49,7 @@ export function encryptGcm(
  */
 export function decryptGcm({ key, iv, aad }: GcmInput, { ciphertext, tag }: GcmSealed): Buffer | undefined {
   if (!hasSizes(key, iv) || tag.length !== GCM_TAG_BYTES) return undefined;
-  const decipher = createDecipheriv('aes-256-gcm', key, iv, OPTIONS).setAAD(aad);
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), iv, OPTIONS).setAAD(aad);
   decipher.setAuthTag(tag);
   const plaintext = decipher.update(ciphertext);
   try {

@@ -64,12 +64,18 @@ export function isDigit({ text, at }: Cursor): boolean {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+/** What is longer, base64 above all, is stepped over by a regular expression: quicker, once it has begun. */
+const LONG = 64;
+/** Printable ASCII, but for a quote and a backslash. */
+const PLAIN = /[ !#-[\]-~]*/y;
+
 /** A string without its quotes and escapes. Plain stretches are copied whole, which keeps megabytes fast. */
 export function readString(cursor: Cursor): string {
   const { text, at: start } = cursor;
   let value = '';
   let copied = start + 1;
   for (let at = copied; at < text.length; at++) {
+    if (at - copied === LONG) at = endOfPlain(text, at);
     const unit = text.charCodeAt(at);
     if (unit === QUOTE) {
       cursor.at = at + 1;
@@ -89,6 +95,13 @@ export function readString(cursor: Cursor): string {
     }
   }
   return refuse(cursor, 'a closing double quote', { at: text.length });
+}
+
+/** Where the first unit from `at` on is that has to be looked at; the length of the text when none is. */
+function endOfPlain(text: string, at: number): number {
+  PLAIN.lastIndex = at;
+  PLAIN.test(text);
+  return PLAIN.lastIndex;
 }
 
 const ESCAPES: ReadonlyMap<string | undefined, string> = new Map([

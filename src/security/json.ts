@@ -105,7 +105,8 @@ function readObject(cursor: Cursor, depth: number): JsonValue {
     const key = readString(cursor);
     // Harmless in this object, but not in the next one that somebody copies it into.
     if (key === '__proto__') refuse(cursor, 'any other key', { at, found: shown(key), hint: 'rename it' });
-    if (key in object) {
+    // No value of JSON is undefined, and this is quicker than `in`.
+    if (object[key] !== undefined) {
       refuse(cursor, 'each key once', { at, found: `${shown(key)} again`, hint: 'keep one of the two' });
     }
     skipSpace(cursor);

@@ -8,7 +8,8 @@ export const MAX_RECIPIENTS = 16;
 
 /** A JWE with its base64url undone; only its shape is known to be right. */
 export interface ParsedJwe {
-  readonly header: JsonValue;
+  /** The protected header, JSON text. */
+  readonly header: Buffer;
   readonly aad: Buffer;
   readonly iv: Buffer;
   readonly ciphertext: Buffer;
@@ -34,7 +35,7 @@ export function parseJwe(value: unknown): ParsedJwe {
     throw tampered(`recipients: expected an array of 1 to ${MAX_RECIPIENTS}, found something else`);
   }
   return {
-    header: parseHeader(readBytes(jwe.protected, 'protected')),
+    header: readBytes(jwe.protected, 'protected'),
     // RFC 7516 section 5.1 step 14: the encoded text as it stands, not the header encoded again.
     aad: Buffer.from(jwe.protected as string),
     iv,
@@ -44,7 +45,8 @@ export function parseJwe(value: unknown): ParsedJwe {
   };
 }
 
-function parseHeader(bytes: Buffer): JsonValue {
+/** @throws RECEIPT_TAMPERED unless it is strict JSON */
+export function parseHeader(bytes: Buffer): JsonValue {
   try {
     return parseJson(decodeUtf8(bytes, 'protected'), 'protected');
   } catch (error) {

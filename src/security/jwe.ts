@@ -10,7 +10,7 @@ import { canonicalJson } from './canonical.ts';
 import { equalBytes } from './digest.ts';
 import type { Identity, ReceiptKey, Recipient } from './encryption-keys.ts';
 import type { JsonValue } from './json.ts';
-import { MAX_RECIPIENTS, parseJwe } from './jwe-parse.ts';
+import { MAX_RECIPIENTS, parseHeader, parseJwe } from './jwe-parse.ts';
 import {
   decryptKey,
   encryptKey,
@@ -99,7 +99,12 @@ export interface OpenOptions {
  */
 export function open(jwe: unknown, { keys, expectedHeader }: OpenOptions): Buffer {
   const parsed = parseJwe(jwe);
-  if (canonicalJson(parsed.header) !== canonicalJson({ ...expectedHeader, enc: ENC })) {
+  const expected = canonicalJson({ ...expectedHeader, enc: ENC });
+  // As ax writes it, it needs no parsing.
+  if (
+    !parsed.header.equals(Buffer.from(expected)) &&
+    canonicalJson(parseHeader(parsed.header)) !== expected
+  ) {
     throw tampered('the protected header is not the one that this receipt was sealed with');
   }
   const contentKey = findContentKey(parsed.recipients, keys);

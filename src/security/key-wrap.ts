@@ -1,10 +1,14 @@
 /** AES-256 Key Wrap (RFC 3394; A256KW of RFC 7518 section 4.4). */
-import { aeskw } from '@noble/ciphers/aes.js';
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
 import { AxError } from '../errors.ts';
 
 /** The only sizes that ax wraps: a 256-bit key under a 256-bit key, with the 8 bytes that check it. */
 const KEY_BYTES = 32;
 const WRAPPED_BYTES = 40;
+
+const ALGORITHM = 'id-aes256-wrap';
+/** RFC 3394 section 2.2.3.1. */
+const INITIAL_VALUE = Buffer.alloc(8, 0xa6);
 
 /** @throws INTERNAL for a key of another size, on either side. */
 export function wrapKey(kek: Uint8Array, key: Uint8Array): Buffer {
@@ -17,15 +21,15 @@ export function wrapKey(kek: Uint8Array, key: Uint8Array): Buffer {
       },
     );
   }
-  return Buffer.from(aeskw(kek).encrypt(key));
+  return createCipheriv(ALGORITHM, createSecretKey(kek), INITIAL_VALUE).update(key);
 }
 
 /** The wrapped key, or undefined when the check value does not hold or a size is another. */
 export function unwrapKey(kek: Uint8Array, wrapped: Uint8Array): Buffer | undefined {
   if (kek.length !== KEY_BYTES || wrapped.length !== WRAPPED_BYTES) return undefined;
+  const decipher = createDecipheriv(ALGORITHM, createSecretKey(kek), INITIAL_VALUE);
   try {
-    const key = aeskw(kek).decrypt(wrapped);
-    return Buffer.from(key.buffer, key.byteOffset, key.length);
+    return decipher.update(wrapped);
   } catch {
     return undefined;
   }

@@ -148,7 +148,10 @@ export function isRecordWhole(database: Database, seq: number, hash: string): bo
 
 /** The record with this number, if its content is what its hash is of; null when it is not, or there is none. */
 export function wholeRecord(database: Database, seq: number): AuditRecord | null {
-  const row = database.prepare('SELECT * FROM audit WHERE seq = ?').get(seq);
+  const statement = database.prepare('SELECT * FROM audit WHERE seq = ?');
+  // Else a number beyond what JavaScript counts to would be an error of another kind.
+  statement.setReadBigInts(true);
+  const row = statement.get(seq);
   if (row === undefined) return null;
   try {
     const record = toRecord(row);

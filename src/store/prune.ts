@@ -4,7 +4,7 @@ import { firstUlid } from '../security/ulid.ts';
 import { appendAudit, auditHead } from './audit.ts';
 import type { Database } from './database.ts';
 import { insertTombstones, sealDigest, type Tombstone, tombstonesDigest } from './pruned-receipts.ts';
-import { wellFormed } from './receipts.ts';
+import { integerOf } from './receipts.ts';
 
 /** Small enough that a run which wants to write in between waits some tens of milliseconds, not seconds. */
 const BATCH = 1000;
@@ -114,20 +114,20 @@ function nextTombstones(database: Database, before: number): Tombstone[] {
 }
 
 function tombstoneOf(database: Database, id: string): { tombstone: Tombstone; size: number } {
-  const row = wellFormed(id, () =>
-    database
-      .prepare('SELECT run_id, attempt, protected, iv, ciphertext, tag FROM receipts WHERE id = ?')
-      .get(id),
+  const statement = database.prepare(
+    'SELECT id, run_id, attempt, protected, iv, ciphertext, tag FROM receipts WHERE id = ?',
   );
-  const ciphertext = row?.ciphertext as Uint8Array;
+  statement.setReadBigInts(true);
+  const row = statement.get(id) ?? {};
+  const ciphertext = row.ciphertext as Uint8Array;
   const sha256 = sealDigest({
-    protected: String(row?.protected),
-    iv: String(row?.iv),
+    protected: String(row.protected),
+    iv: String(row.iv),
     ciphertext: encodeBase64url(ciphertext),
-    tag: String(row?.tag),
+    tag: String(row.tag),
   });
   return {
-    tombstone: { id, runId: String(row?.run_id), attempt: Number(row?.attempt), sha256 },
+    tombstone: { id, runId: String(row.run_id), attempt: integerOf(row, 'attempt'), sha256 },
     size: ciphertext.length,
   };
 }

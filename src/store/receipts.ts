@@ -152,16 +152,24 @@ export function wrappedUnder(database: Database, kid: string, limit: number): Wr
     .map((row) => ({ receiptId: String(row.receipt_id), recipient: toRecipient(row) }));
 }
 
-/** Up to `limit` ids after one, the oldest first; for going through a store of any size. */
-export function receiptIdsAfter(
+/** A receipt as it lies in the store. */
+export interface ReceiptRecord {
+  readonly id: string;
+  readonly runId: string;
+  /** @throws RECEIPT_TAMPERED when its row holds what no receipt was ever written with */
+  read(): StoredReceipt;
+}
+
+/** Up to `limit` receipts after an id, the oldest first, in two queries; inside `database.read`. */
+export function receiptsAfter(
   database: Database,
   { after, limit, ...filter }: ReceiptFilter & { after: string; limit: number },
-): string[] {
+): ReceiptRecord[] {
   const { sql, values } = conditionsOf(filter);
-  return database
-    .prepare(`SELECT id FROM receipts WHERE id > ? AND ${sql} ORDER BY id LIMIT ?`)
-    .all(after, ...values, limit)
-    .map(({ id }) => String(id));
+  return readRecords(database, {
+    sql: `id > ? AND ${sql} ORDER BY id LIMIT ?`,
+    values: [after, ...values, limit],
+  });
 }
 
 /**
@@ -175,8 +183,32 @@ export function loadReceipt(database: Database, id: string): StoredReceipt | nul
 
 /** The same inside a transaction. */
 export function readReceipt(database: Database, id: string): StoredReceipt | null {
-  const row = wellFormed(id, () => database.prepare('SELECT * FROM receipts WHERE id = ?').get(id));
-  return row === undefined ? null : { ...toRow(row), jwe: toJwe(database, row) };
+  const [record] = readRecords(database, { sql: 'id = ?', values: [id] });
+  return record === undefined ? null : record.read();
+}
+
+function readRecords(database: Database, { sql, values }: Conditions): ReceiptRecord[] {
+  const statement = database.prepare(`SELECT * FROM receipts WHERE ${sql}`);
+  // Else one number beyond what JavaScript counts to would be an error of all the rows.
+  statement.setReadBigInts(true);
+  const rows = statement.all(...values);
+  const recipients = Map.groupBy(
+    database
+      .prepare(
+        `SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients
+         WHERE receipt_id IN (SELECT value FROM json_each(?)) ORDER BY receipt_id, kid`,
+      )
+      .all(JSON.stringify(rows.map((row) => String(row.id)))),
+    (recipient) => String(recipient.receipt_id),
+  );
+  return rows.map((row) => {
+    const id = String(row.id);
+    return {
+      id,
+      runId: String(row.run_id),
+      read: () => ({ ...toRow(row), jwe: toJwe(row, recipients.get(id) ?? []) }),
+    };
+  });
 }
 
 /** How many receipts each key opens. */
@@ -236,14 +268,26 @@ function toRow(row: Record<string, unknown>): ReceiptRow {
   return {
     id: String(row.id),
     runId: String(row.run_id),
-    attempt: Number(row.attempt),
+    attempt: integerOf(row, 'attempt'),
     project: String(row.project),
     task: String(row.task),
     outcome: row.outcome as OutcomeName,
-    actor: { uid: Number(row.actor_uid), name: String(row.actor_name) },
+    actor: { uid: integerOf(row, 'actor_uid'), name: String(row.actor_name) },
     startedAt: timeOf(row),
-    durationMs: Number(row.duration_ms),
+    durationMs: integerOf(row, 'duration_ms'),
   };
+}
+
+/**
+ * An integer of a row that has its `id` too, read with `setReadBigInts`: no number was written that JavaScript does not
+ * count to.
+ *
+ * @throws RECEIPT_TAMPERED
+ */
+export function integerOf(row: Record<string, unknown>, column: string): number {
+  const value = Number(row[column]);
+  if (Number.isSafeInteger(value)) return value;
+  throw malformed(row.id, new RangeError(column));
 }
 
 /** The most and least that a Date can hold; ECMA-262 section 21.4.1.1. */
@@ -255,20 +299,12 @@ function timeOf(row: Record<string, unknown>): number {
   throw malformed(row.id, new RangeError('started_at'));
 }
 
-/**
- * What was written by ax reads back; a number or a text that does not is someone else's.
- *
- * @throws RECEIPT_TAMPERED
- */
-export function wellFormed<T>(id: unknown, read: () => T): T {
+/** What was written by ax reads back; a text that does not is someone else's. */
+function wellFormed<T>(id: unknown, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (
-      error instanceof SyntaxError ||
-      (error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE')
-    )
-      throw malformed(id, error);
+    if (error instanceof SyntaxError) throw malformed(id, error);
     throw error;
   }
 }
@@ -280,18 +316,13 @@ function malformed(id: unknown, cause: unknown): AxError {
   });
 }
 
-function toJwe(database: Database, row: Record<string, unknown>): Jwe {
+function toJwe(row: Record<string, unknown>, recipients: readonly Record<string, unknown>[]): Jwe {
   return {
     protected: String(row.protected),
     iv: String(row.iv),
     ciphertext: encodeBase64url(row.ciphertext as Uint8Array),
     tag: String(row.tag),
-    recipients: database
-      .prepare(
-        'SELECT receipt_id, kid, header, encrypted_key FROM receipt_recipients WHERE receipt_id = ? ORDER BY kid',
-      )
-      .all(String(row.id))
-      .map(toRecipient),
+    recipients: recipients.map(toRecipient),
   };
 }
 

@@ -234,6 +234,25 @@ describe('parseJson', () => {
     );
   });
 
+  it('finds what ends a long string, or has no place in one, wherever it stands', () => {
+    const lengths = [0, 1, 62, 63, 64, 65, 66, 127, 128, 129, 5000];
+    for (const before of lengths) {
+      for (const after of lengths) {
+        for (const unit of ['a', '\\n', '\\"', '\\\\', '\\u0041', 'é', '😀', '\u007f']) {
+          const text = `"${'A'.repeat(before)}${unit}${'b'.repeat(after)}"`;
+          expect(parseJson(text, 'f')).toBe(JSON.parse(text));
+        }
+        for (const unit of ['\n', '\0', '\u001f', '"', '\\x', '\\ud800']) {
+          const text = `"${'A'.repeat(before)}${unit}${'b'.repeat(after)}"`;
+          expect(refusal(() => parseJson(text, 'f'))).toMatch(/^f:1:\d+: expected /);
+        }
+      }
+      expect(refusal(() => parseJson(`"${'A'.repeat(before)}`, 'f'))).toBe(
+        `f:1:${before + 2}: expected a closing double quote, found the end`,
+      );
+    }
+  });
+
   it('accepts nothing that JSON.parse refuses or reads otherwise', () => {
     const edit = fc.record({
       at: fc.nat(),

@@ -1,4 +1,3 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { aeskw, gcm } from '@noble/ciphers/aes.js';
 import { FlattenedEncrypt, GeneralEncrypt, generalDecrypt, importJWK } from 'jose';
 import { describe, expect, it } from 'vitest';
@@ -472,14 +471,11 @@ describe('AES-256 Key Wrap', () => {
   });
 
   it('has one result in node:crypto and @noble/ciphers, in both directions', () => {
-    const icv = Buffer.alloc(8, 0xa6);
     for (let i = 0; i < 16; i++) {
       const [secret, key] = [Buffer.from(randomBytes(32)), Buffer.from(randomBytes(32))];
-      const cipher = createCipheriv('id-aes256-wrap', secret, icv);
-      const theirs = Buffer.concat([cipher.update(key), cipher.final()]);
-      expect(wrapKey(secret, key)).toEqual(theirs);
-      const decipher = createDecipheriv('id-aes256-wrap', secret, icv);
-      expect(Buffer.concat([decipher.update(wrapKey(secret, key)), decipher.final()])).toEqual(key);
+      expect(wrapKey(secret, key)).toEqual(Buffer.from(aeskw(secret).encrypt(key)));
+      expect(Buffer.from(aeskw(secret).decrypt(wrapKey(secret, key)))).toEqual(key);
+      expect(unwrapKey(secret, aeskw(secret).encrypt(key))).toEqual(key);
     }
   });
 

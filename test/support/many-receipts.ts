@@ -2,19 +2,28 @@ import { type Actor, type Context, createContext } from '../../src/context.ts';
 import { createCapture } from '../../src/runtime/capture.ts';
 import { dispatch, type LiveRun } from '../../src/runtime/dispatcher.ts';
 import type { EventSource } from '../../src/runtime/events.ts';
-import { finishAttempt } from '../../src/runtime/finish.ts';
 import type { MachineContext, MachineEvent } from '../../src/runtime/machine.ts';
 import { openRun } from '../../src/runtime/new-run.ts';
 import type { EvidenceKeys } from '../../src/runtime/receipt.ts';
-import { NOTHING_EXECUTED } from '../../src/runtime/statement.ts';
+import { buildStatement, IN_TOTO_PAYLOAD_TYPE, NOTHING_EXECUTED } from '../../src/runtime/statement.ts';
 import { ownIdentity } from '../../src/runtime/supervisor-identity.ts';
+import { canonicalJson } from '../../src/security/canonical.ts';
+import { serializeEnvelope, signEnvelope } from '../../src/security/dsse-sign.ts';
 import { parseReceiptKey } from '../../src/security/encryption-keys.ts';
+import { seal } from '../../src/security/jwe.ts';
 import { parseSigningKey } from '../../src/security/signing-keys.ts';
+import { createUlid } from '../../src/security/ulid.ts';
+import { appendAudit, auditHead } from '../../src/store/audit.ts';
 import type { Database } from '../../src/store/database.ts';
+import { listEvents } from '../../src/store/events.ts';
 import { activeKey, type Keyring } from '../../src/store/keyring.ts';
-import type { NewRun, OutcomeName, Supervisor } from '../../src/store/runs.ts';
+import { insertReceipt } from '../../src/store/receipts.ts';
+import { finishRun, type NewRun, type OutcomeName, type Supervisor } from '../../src/store/runs.ts';
 
-/** Stores of any size, with receipts that ax's own code has made: runs, events, audit records and all. */
+/**
+ * Stores of any size, with receipts as a run leaves them: runs, events, audit records and all. They are made by ax's
+ * own code, but for the scrubbing, which would find nothing in them and take half of the time.
+ */
 
 export interface Many {
   readonly count: number;
@@ -99,22 +108,49 @@ function addOne(
     },
   );
   if (events) addEvents(edge, row, outcome);
+  return addReceipt(edge, row, outcome);
+}
+
+/** What `finishAttempt` and `makeReceipt` do. */
+function addReceipt({ context, database, keys }: Edge, row: NewRun, outcome: OutcomeName): string {
+  const now = context.now();
+  const receiptId = createUlid(now, context.randomBytes);
   const exitCode = outcome === 'completed' ? 0 : 1;
-  return finishAttempt(edge, {
-    row,
-    end: { outcome, exitCode, error: null },
+  const statement = buildStatement({
+    ...NOTHING_EXECUTED,
+    receiptId,
+    run: { ...row, seq: 0, finishedAt: now },
+    verified: null,
+    plan: null,
+    outcome,
+    exitCode,
+    error: null,
+    events: listEvents(database, row.id),
+    materials: MATERIALS,
+    exit: { kind: 'exited', code: exitCode },
+    output: OUTPUT,
+    host: context.host,
     startedAt: row.startedAt,
-    goesOn: false,
-    facts: {
-      ...NOTHING_EXECUTED,
-      verified: null,
-      plan: null,
-      materials: MATERIALS,
-      exit: { kind: 'exited', code: exitCode },
-      output: OUTPUT,
-      durationMs: 0,
-    },
+    finishedAt: now,
+    durationMs: 0,
+    audit: auditHead(database),
   });
+  const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
+  const jwe = seal(Buffer.from(serializeEnvelope(envelope)), {
+    protectedHeader: { typ: 'ax-receipt+jwe', receiptId, runId: row.id, version: 1 },
+    recipients: keys.recipients,
+    randomBytes: context.randomBytes,
+  });
+  const { id: runId, attempt, project, task, actor, startedAt } = row;
+  insertReceipt(database, {
+    ...{ id: receiptId, runId, attempt, project, task, outcome, actor, startedAt },
+    durationMs: 0,
+    jwe,
+  });
+  finishRun(database, { id: runId, outcome, exitCode, at: now });
+  const data = { task, attempt, outcome, exitCode, error: null, receiptId };
+  appendAudit(database, now, { type: 'run.finished', runId, actor, data });
+  return receiptId;
 }
 
 function addEvents(edge: Edge, row: NewRun, outcome: OutcomeName): void {
