@@ -1,0 +1,149 @@
+/**
+ * Finds any of many patterns in bytes as they come: Aho-Corasick, one step a byte whatever the patterns and the input
+ * are. Steps are worked out when they are first taken, so building costs no more than reading the patterns, and the
+ * table holds what the input is made of.
+ */
+
+/** A state is the longest suffix of the input that is a prefix of a pattern; this is the empty one. */
+export const START = 1;
+
+export interface Automaton {
+  /**
+   * Takes bytes in and calls `found` wherever a pattern ends, with the longest that does.
+   *
+   * @returns the state to go on from.
+   */
+  scan(state: number, bytes: Uint8Array, from: number, to: number, found: Found): number;
+  /** The length of the longest suffix of the input that more of it could make a pattern of. */
+  heldAt(state: number): number;
+  /** The longest other pattern that this one ends with, or -1. */
+  suffixOf(pattern: number): number;
+}
+
+export type Found = (pattern: number, end: number) => void;
+
+/** Steps are kept in a table of so many at most, 8 MiB; the states beyond it take theirs by way of links. */
+const MAX_TABLE = 2 ** 21;
+
+/**
+ * @param patterns without duplicates, none of them empty.
+ * @param anyCase letters of ASCII in the input count whatever their case; the patterns have small ones.
+ */
+export function buildAutomaton(patterns: readonly Uint8Array[], anyCase = false): Automaton {
+  const { classes, count } = byteClasses(patterns, anyCase);
+  const size = patterns.reduce((sum, pattern) => sum + pattern.length, START + 1);
+  const shift = 32 - Math.clz32(count - 1);
+  const rows = Math.min(size, MAX_TABLE >> shift);
+  /** The next state, negative where a pattern ends; 0 is a step that is not known yet. */
+  const next = new Int32Array(rows << shift);
+  // A trie of child and sibling links, and what each state falls back to.
+  const [child, sibling, fallback, depth] = [links(size), links(size), links(size), links(size)];
+  const label = new Uint16Array(size);
+  const fromStart = links(count);
+  /** The longest pattern that ends here, or -1. */
+  const match = links(size).fill(-1);
+  const held = links(size);
+  const suffix = links(patterns.length);
+
+  const childOf = (state: number, char: number): number => {
+    if (state === START) return fromStart[char] as number;
+    let at = child[state] as number;
+    while (at !== 0 && label[at] !== char) at = sibling[at] as number;
+    return at;
+  };
+
+  const follow = (state: number, char: number): number => {
+    for (let at = state; ; at = fallback[at] as number) {
+      const to = childOf(at, char);
+      if (to !== 0) return to;
+      if (at === START) return START;
+    }
+  };
+
+  const learn = (state: number, char: number): number => {
+    const to = follow(state, char);
+    const step = match[to] === -1 ? to : -to;
+    if (state < rows) next[(state << shift) | char] = step;
+    return step;
+  };
+
+  let states = START + 1;
+  for (const [index, pattern] of patterns.entries()) {
+    let state = START;
+    for (const byte of pattern) {
+      const char = classes[byte] as number;
+      let to = childOf(state, char);
+      if (to === 0) {
+        to = states++;
+        label[to] = char;
+        depth[to] = (depth[state] as number) + 1;
+        sibling[to] = child[state] as number;
+        child[state] = to;
+        if (state === START) fromStart[char] = to;
+      }
+      state = to;
+    }
+    match[state] = index;
+  }
+
+  // Breadth first: what a state falls back to is shorter, and so is complete before it.
+  const queue = [START];
+  for (const state of queue) {
+    for (let to = child[state] as number; to !== 0; to = sibling[to] as number) {
+      const shorter = state === START ? START : follow(fallback[state] as number, label[to] as number);
+      fallback[to] = shorter;
+      const own = match[to] as number;
+      if (own === -1) match[to] = match[shorter] as number;
+      else suffix[own] = match[shorter] as number;
+      held[to] = (child[to] === 0 ? held[shorter] : depth[to]) as number;
+      queue.push(to);
+    }
+  }
+
+  return {
+    scan(from, bytes, start, end, found) {
+      let state = from;
+      for (let at = start; at < end; at++) {
+        const char = classes[bytes[at] as number] as number;
+        let to = state < rows ? (next[(state << shift) | char] as number) : 0;
+        if (to <= 0) {
+          if (to === 0) to = learn(state, char);
+          if (to < 0) {
+            to = -to;
+            found(match[to] as number, at + 1);
+          }
+        }
+        state = to;
+      }
+      return state;
+    },
+    heldAt: (state) => held[state] as number,
+    suffixOf: (pattern) => suffix[pattern] as number,
+  };
+}
+
+/** Bytes that occur in no pattern are one class, 0; the others have one each, or one for both cases. */
+function byteClasses(
+  patterns: readonly Uint8Array[],
+  anyCase: boolean,
+): { classes: Uint16Array; count: number } {
+  const classes = new Uint16Array(256);
+  let count = 1;
+  for (const pattern of patterns) {
+    for (const byte of pattern) {
+      if (classes[byte] !== 0) continue;
+      classes[byte] = count;
+      if (anyCase && byte >= SMALL_A && byte <= SMALL_Z) classes[byte - CASE] = count;
+      count++;
+    }
+  }
+  return { classes, count };
+}
+
+const SMALL_A = 0x61;
+const SMALL_Z = 0x7a;
+const CASE = 0x20;
+
+function links(size: number): Int32Array {
+  return new Int32Array(size);
+}
