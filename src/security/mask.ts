@@ -30,7 +30,8 @@ export interface Masker {
 
 interface Pattern {
   readonly name: string;
-  readonly bytes: Buffer;
+  /** One character a byte. */
+  readonly text: string;
 }
 
 /** A covered stretch of the stream, in bytes from its start. */
@@ -95,9 +96,9 @@ export function createMasker(secrets: readonly Secret[]): Masker {
     push(chunk) {
       const start = settled + held.length;
       state = automaton.scan(state, chunk, 0, chunk.length, (pattern, until) => {
-        const { bytes, name } = patterns[pattern] as Pattern;
+        const { text, name } = patterns[pattern] as Pattern;
         const end = start + until;
-        cover(end - bytes.length, end, name);
+        cover(end - text.length, end, name);
       });
       const input = held.length === 0 ? asBuffer(chunk) : Buffer.concat([held, chunk]);
       return settle(input, start + chunk.length - automaton.heldAt(state));
@@ -122,7 +123,7 @@ function soughtFor(secrets: readonly Secret[]): Sought | undefined {
   if (made !== undefined) return made;
   const patterns = patternsOf(secrets);
   if (patterns.length === 0) return undefined;
-  const sought = { patterns, automaton: buildAutomaton(patterns.map(({ bytes }) => bytes)) };
+  const sought = { patterns, automaton: buildAutomaton(patterns.map(({ text }) => text)) };
   known.set(secrets, sought);
   return sought;
 }
@@ -134,9 +135,8 @@ function patternsOf(secrets: readonly Secret[]): Pattern[] {
     const lines = value.split(/[\r\n]+/).map((line) => line.trim());
     const long = lines.length > 1 ? lines.filter((line) => Buffer.byteLength(line) >= MIN_LINE_BYTES) : [];
     for (const text of [value, value.trim(), ...long]) {
-      for (const bytes of text === '' ? [] : formsOf(text)) {
-        const key = bytes.toString('latin1');
-        if (!found.has(key)) found.set(key, { name, bytes });
+      for (const form of text === '' ? [] : formsOf(text)) {
+        if (!found.has(form)) found.set(form, { name, text: form });
       }
     }
   }

@@ -22,20 +22,31 @@ export interface Automaton {
 
 export type Found = (pattern: number, end: number) => void;
 
+const MAX_CLASSES = 64;
 /** Steps are kept in a table of so many at most, 8 MiB; the states beyond it take theirs by way of links. */
 const MAX_TABLE = 2 ** 21;
 
 /**
- * @param patterns without duplicates, none of them empty.
+ * @param patterns one character a byte; without duplicates, none of them empty.
  * @param anyCase letters of ASCII in the input count whatever their case; the patterns have small ones.
  */
-export function buildAutomaton(patterns: readonly Uint8Array[], anyCase = false): Automaton {
+export function buildAutomaton(patterns: readonly string[], anyCase = false): Automaton {
   const { classes, count } = byteClasses(patterns, anyCase);
   const size = patterns.reduce((sum, pattern) => sum + pattern.length, START + 1);
-  const shift = 32 - Math.clz32(count - 1);
-  const rows = Math.min(size, MAX_TABLE >> shift);
-  /** The next state, negative where a pattern ends; 0 is a step that is not known yet. */
-  const next = new Int32Array(rows << shift);
+  const rows = Math.min(size, Math.floor(MAX_TABLE / count));
+  /**
+   * The next state, negative where a pattern ends; 0 is a step that is not known yet. As small as can be: it is the
+   * processor's cache that counts.
+   */
+  const next = size < 2 ** 15 ? new Int16Array(rows * count) : new Int32Array(rows * count);
+  const table: Table = {
+    next,
+    classes,
+    count,
+    rows,
+    begins: beginnings(patterns, classes, count),
+    state: START,
+  };
   // A trie of child and sibling links, and what each state falls back to.
   const [child, sibling, fallback, depth] = [links(size), links(size), links(size), links(size)];
   const label = new Uint16Array(size);
@@ -63,15 +74,15 @@ export function buildAutomaton(patterns: readonly Uint8Array[], anyCase = false)
   const learn = (state: number, char: number): number => {
     const to = follow(state, char);
     const step = match[to] === -1 ? to : -to;
-    if (state < rows) next[(state << shift) | char] = step;
+    if (state < rows) next[state * count + char] = step;
     return step;
   };
 
   let states = START + 1;
   for (const [index, pattern] of patterns.entries()) {
     let state = START;
-    for (const byte of pattern) {
-      const char = classes[byte] as number;
+    for (let at = 0; at < pattern.length; at++) {
+      const char = classes[pattern.charCodeAt(at)] as number;
       let to = childOf(state, char);
       if (to === 0) {
         to = states++;
@@ -102,35 +113,88 @@ export function buildAutomaton(patterns: readonly Uint8Array[], anyCase = false)
 
   return {
     scan(from, bytes, start, end, found) {
-      let state = from;
-      for (let at = start; at < end; at++) {
+      table.state = from;
+      for (let at = run(table, bytes, start, end); at < end; at = run(table, bytes, at + 1, end)) {
         const char = classes[bytes[at] as number] as number;
-        let to = state < rows ? (next[(state << shift) | char] as number) : 0;
-        if (to <= 0) {
-          if (to === 0) to = learn(state, char);
-          if (to < 0) {
-            to = -to;
-            found(match[to] as number, at + 1);
-          }
-        }
-        state = to;
+        const known = table.state < rows ? (next[table.state * count + char] as number) : 0;
+        const to = known === 0 ? learn(table.state, char) : known;
+        table.state = Math.abs(to);
+        if (to < 0) found(match[table.state] as number, at + 1);
       }
-      return state;
+      return table.state;
     },
     heldAt: (state) => held[state] as number,
     suffixOf: (pattern) => suffix[pattern] as number,
   };
 }
 
+function beginnings(
+  patterns: readonly string[],
+  classes: Uint16Array,
+  count: number,
+): Uint8Array | undefined {
+  if (count > MAX_CLASSES) return undefined;
+  const begins = new Uint8Array(count ** 3);
+  for (const pattern of patterns) {
+    // A shorter one begins with whatever follows it.
+    let [from, width] = [0, begins.length];
+    for (let at = 0; at < 3 && at < pattern.length; at++) {
+      width /= count;
+      from += (classes[pattern.charCodeAt(at)] as number) * width;
+    }
+    begins.fill(1, from, from + width);
+  }
+  return begins;
+}
+
+interface Table {
+  readonly next: Int16Array | Int32Array;
+  readonly classes: Uint16Array;
+  readonly count: number;
+  readonly rows: number;
+  /** By the classes of three bytes, whether a pattern begins with them; undefined where there are too many classes. */
+  readonly begins: Uint8Array | undefined;
+  state: number;
+}
+
+/**
+ * Takes the steps that are known and end no pattern. By itself, since nothing is called in it: what the loop needs is
+ * looked up once, not for every byte.
+ *
+ * @returns where the first other step is, or `end`.
+ */
+function run(table: Table, bytes: Uint8Array, start: number, end: number): number {
+  const { next, classes, count, rows, begins } = table;
+  let { state } = table;
+  let at = start;
+  for (; at < end && state < rows; at++) {
+    if (state === START && begins !== undefined && at + 2 < end) {
+      let [first, second] = [
+        classes[bytes[at] as number] as number,
+        classes[bytes[at + 1] as number] as number,
+      ];
+      for (; at + 2 < end; at++) {
+        const third = classes[bytes[at + 2] as number] as number;
+        if (begins[(first * count + second) * count + third] === 1) break;
+        first = second;
+        second = third;
+      }
+    }
+    const to = next[state * count + (classes[bytes[at] as number] as number)] as number;
+    if (to <= 0) break;
+    state = to;
+  }
+  table.state = state;
+  return at;
+}
+
 /** Bytes that occur in no pattern are one class, 0; the others have one each, or one for both cases. */
-function byteClasses(
-  patterns: readonly Uint8Array[],
-  anyCase: boolean,
-): { classes: Uint16Array; count: number } {
+function byteClasses(patterns: readonly string[], anyCase: boolean): { classes: Uint16Array; count: number } {
   const classes = new Uint16Array(256);
   let count = 1;
   for (const pattern of patterns) {
-    for (const byte of pattern) {
+    for (let at = 0; at < pattern.length; at++) {
+      const byte = pattern.charCodeAt(at);
       if (classes[byte] !== 0) continue;
       classes[byte] = count;
       if (anyCase && byte >= SMALL_A && byte <= SMALL_Z) classes[byte - CASE] = count;
