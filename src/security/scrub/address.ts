@@ -86,7 +86,7 @@ export function findIPv6({ bytes }: Sight, colon: number, cover: Cover): number 
   else if (bytes[last - 1] === COLON && bytes[last - 2] !== COLON) last--;
   if (!isIPv6(bytes, start, last)) return end;
   const zone = bytes[last] === PERCENT ? zoneEnd(bytes, last) : last;
-  if (zone === 0 || GOES_ON[bytes[zone] ?? 0] === 1) return end;
+  if (zone === 0 || GOES_ON[bytes[zone === last ? end : zone] ?? 0] === 1) return end;
   cover(start, prefixEnd(bytes, zone, 128), '[ip]');
   return end;
 }
