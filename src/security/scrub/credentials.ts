@@ -9,6 +9,7 @@ import { isSecretValue, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
 import { createHits } from './hits.ts';
 import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
+import { type Begun, coverData, DATA_KEYWORDS, KIND_KEYWORDS, secretAt } from './kubernetes.ts';
 import { PEM_KEYWORD, pemAt } from './pem.ts';
 import { isPublished } from './published.ts';
 import { serviceRules } from './services.ts';
@@ -21,6 +22,8 @@ export interface Memory {
   covered: number;
   /** Where the last `curl` was. */
   curl: number;
+  /** The Kubernetes Secret that began last. */
+  secret: Begun | undefined;
   /** Where what each rule rejected last ends. */
   readonly rejected: Float64Array;
 }
@@ -59,7 +62,7 @@ export interface Finder {
 }
 
 export function createMemory(rules: number): Memory {
-  return { covered: 0, curl: -CURL_REACH - 1, rejected: new Float64Array(rules) };
+  return { covered: 0, curl: -CURL_REACH - 1, secret: undefined, rejected: new Float64Array(rules) };
 }
 
 let finder: Finder | undefined;
@@ -79,6 +82,8 @@ function createFinder(): Finder {
   const rulesOf = [...byKeyword.values()].map((ids) => ids.map((id) => ({ id, ...(rules[id] as Rule) })));
   const curl = keywords.indexOf('curl');
   const pem = keywords.indexOf(PEM_KEYWORD);
+  const kinds = keywords.map((keyword) => KIND_KEYWORDS.includes(keyword));
+  const data = keywords.map((keyword) => DATA_KEYWORDS.includes(keyword));
   const behindCurl = keywords.map((keyword) => CURL_USER_OPTIONS.includes(keyword));
   /** What no rule of a keyword can follow. */
   const notAfter = rulesOf.map(([first, ...others]) =>
@@ -116,6 +121,8 @@ function createFinder(): Finder {
           if (end !== 0) coverAndRemember(start, end, '[credential:private-key]');
           continue;
         }
+        if (kinds[keyword]) memory.secret = secretAt(sight, start, memory.secret);
+        if (data[keyword] && !coverData(sight, start, memory.secret, coverAndRemember)) return start;
         const keywordEnd = start + (lengths[keyword] as number);
         for (const rule of rulesOf[keyword] as (typeof rulesOf)[number]) {
           if (base + start < (memory.rejected[rule.id] as number)) continue;
@@ -178,8 +185,10 @@ function runsOf(bytes: Uint8Array, set: Uint8Array): (at: number) => number {
 function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   const rules: Rule[] = [];
   const byKeyword = new Map<string, number[]>([
-    [PEM_KEYWORD, []],
-    ['curl', []],
+    ...[PEM_KEYWORD, 'curl', ...KIND_KEYWORDS, ...DATA_KEYWORDS].map((keyword): [string, number[]] => [
+      keyword,
+      [],
+    ]),
   ]);
   const add = (keywords: readonly string[], rule: Rule): void => {
     for (const keyword of keywords) {

@@ -4,10 +4,10 @@
  *
  * Guaranteed:
  * - What comes out does not depend on how the input was cut into chunks.
- * - A credential is recognised up to `REACH` bytes from its keyword on, a private key up to 64 KiB, whatever the
- *   lengths of lines.
+ * - A credential is recognised up to `REACH` bytes from its keyword on, a private key and the data of a Kubernetes Secret
+ *   up to 64 KiB, whatever the lengths of lines.
  * - Time is linear in the input. Memory is bounded: what is held back is the part of a line from the first keyword on, or
- *   a private key that has begun.
+ *   what needs more input to be decided on.
  */
 import { createMasker, type Masker, type Secret } from '../mask.ts';
 import { createMemory, credentialFinder } from './credentials.ts';
@@ -49,8 +49,11 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
   // Coverage that reaches beyond `settled`, its marker is out; and coverage that begins beyond it.
   let open = 0;
   let later: readonly Run[] = [];
-  // There is a keyword in the line that has not ended.
+  // Where the last line begins, and whether there is a keyword in it.
+  let line = 0;
   let waits = false;
+  // With fewer bytes in sight, what only more input can decide is not looked at again: it would be, for every chunk.
+  let enough = 0;
 
   /** Shows or covers everything before `to`, with keywords there judged by all that is known. */
   const settle = (to: number, final: boolean): Buffer => {
@@ -81,10 +84,13 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
       shown === ''
         ? Buffer.from(bytes.subarray(at, until))
         : Buffer.from(shown + text.slice(at, until), 'latin1');
+    enough = until < to ? bytes.length + (bytes.length - until) / 8 : 0;
     const drop = Math.max(0, until - CONTEXT);
+    enough -= drop;
     window.drop(drop);
     base += drop;
     settled = until - drop;
+    line = Math.max(0, line - drop);
     open = Math.max(0, open - drop);
     later = runs.slice(done).map((run) => ({ ...run, start: run.start - drop, end: run.end - drop }));
     return out;
@@ -95,11 +101,15 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
     const known = window.length();
     window.append(chunk);
     const length = known + chunk.length;
-    const line = chunk.lastIndexOf(LINE_FEED) + 1;
-    if (line > 0) waits = false;
+    const end = chunk.lastIndexOf(LINE_FEED) + 1;
+    if (end > 0) {
+      line = known + end;
+      waits = false;
+    }
     // What has no end of line in sight goes in pieces, so that none is looked at again and again.
     const piece = length - settled >= 2 * REACH ? length - REACH : 0;
-    const to = Math.max(line > 0 ? known + line : 0, piece, shownEarly(Math.max(known + line, settled)));
+    if (length < enough) return NOTHING;
+    const to = Math.max(line, piece, shownEarly(Math.max(line, settled)));
     return to <= settled ? NOTHING : settle(to, false);
   };
 
