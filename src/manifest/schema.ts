@@ -158,8 +158,14 @@ const cancelPolicy = z.strictObject({
   confirmWithin: z.optional(duration),
 });
 
+const scrubPolicy = z.strictObject({
+  /** Removes IP addresses from what is kept too. */
+  ipAddresses: z.optional(z.boolean()),
+});
+
 const policySchema = z.strictObject({
   cancel: z.optional(cancelPolicy),
+  scrub: z.optional(scrubPolicy),
   /** Of every task, before its own. */
   guards: z.optional(guards),
 });
@@ -208,6 +214,9 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Every key that a person may write, for "did you mean". */
 export function knownKeys(): string[] {
-  const shapes = [sourceSchema, taskShape, policySchema, cancelPolicy, metadataShape, parameter, retries];
+  const shapes = [
+    ...[sourceSchema, taskShape, policySchema, cancelPolicy, scrubPolicy],
+    ...[metadataShape, parameter, retries],
+  ];
   return [...shapes.flatMap((schema) => Object.keys(schema.shape)), ...guardKeys(), 'path', 'executable'];
 }

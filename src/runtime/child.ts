@@ -37,7 +37,12 @@ const CAPTURE = { head: 64 * 1024, tail: 64 * 1024 };
 export function startChild(command: ReadyCommand, { runId, plan, onOutput, onTimeout }: ChildOptions): Child {
   const sink = (stream: OutputStream) => {
     const live = createGuardedScrubber({ secrets: plan.secrets, credentials: true, personal: false });
-    const kept = createGuardedScrubber({ secrets: [], credentials: false, personal: true });
+    const kept = createGuardedScrubber({
+      secrets: [],
+      credentials: false,
+      personal: true,
+      addresses: plan.scrubsAddresses,
+    });
     const capture = createCapture(CAPTURE);
     const pass = (chunk: Buffer): Promise<void> | undefined => {
       if (chunk.length === 0) return undefined;

@@ -36,7 +36,11 @@ export function importLegacy(
       if (hasReceipt(database, row.id) || isPruned(database, row.id)) return { id: row.id, added: false };
       const now = context.now();
       const statement = statementOf(receipt, row, { context, audit: auditHead(database) });
-      const sealed = sealStatement({ row, statement, secrets: [] }, keys, context.randomBytes);
+      const sealed = sealStatement(
+        { row, statement, secrets: [], addresses: false },
+        keys,
+        context.randomBytes,
+      );
       insertRun(database, runOf(row, context));
       insertReceipt(database, sealed);
       appendAudit(database, now, {

@@ -27,6 +27,8 @@ export interface Plan {
   /** The whole environment of the child: nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: readonly Secret[];
+  /** IP addresses are removed from what is kept. */
+  readonly scrubsAddresses: boolean;
   readonly pinned: readonly DependencyDigest[];
   readonly timeoutMs: number;
   readonly graceMs: number;
@@ -45,7 +47,7 @@ export interface PlanRoots {
 /** As much of a plan as guards are asked about and people approve: nothing of this machine, and no secret. */
 export type GuardedTask = Pick<
   Plan,
-  'taskId' | 'task' | 'argv' | 'inputs' | 'inputsSha256' | 'pinned' | 'secrets'
+  'taskId' | 'task' | 'argv' | 'inputs' | 'inputsSha256' | 'pinned' | 'secrets' | 'scrubsAddresses'
 >;
 
 /** A draft with what the manifest says of its task. @throws MANIFEST_INVALID */
@@ -58,6 +60,7 @@ export function guardedTask(
     ...draft,
     task,
     secrets: [],
+    scrubsAddresses: manifest.policy.scrub?.ipAddresses ?? false,
     pinned: pinnedFor(manifest, task),
     inputsSha256: sha256Canonical({ inputs: draft.inputs, args }),
   };

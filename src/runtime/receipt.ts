@@ -56,7 +56,11 @@ export function makeReceipt(
     durationMs: facts.durationMs,
   };
   const secrets = facts.plan?.secrets ?? [];
-  return sealStatement({ row, statement: buildStatement(facts), secrets }, keys, randomBytes);
+  // A refusal has no plan, and may have a manifest that held.
+  const addresses =
+    facts.plan?.scrubsAddresses ?? facts.verified?.manifest.policy.scrub?.ipAddresses ?? false;
+  const statement = buildStatement(facts);
+  return sealStatement({ row, statement, secrets, addresses }, keys, randomBytes);
 }
 
 /** The same for a statement that is no receipt of a run, with the row that it will lie in. */
@@ -65,12 +69,14 @@ export function sealStatement(
     row: ReceiptRow;
     statement: { [name: string]: JsonValue };
     secrets: readonly Secret[];
+    /** IP addresses are removed too. */
+    addresses: boolean;
   },
   keys: EvidenceKeys,
   randomBytes: (count: number) => Uint8Array,
 ): StoredReceipt {
-  const { row, secrets } = source;
-  const statement = scrubbed(source.statement, secrets);
+  const { row } = source;
+  const statement = scrubbed(source);
   const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, Buffer.from(canonicalJson(statement)), [keys.host]);
   return {
     ...row,
@@ -87,9 +93,10 @@ function sealedHeader(receiptId: string, runId: string): { [name: string]: JsonV
   return { typ: 'ax-receipt+jwe', receiptId, runId, version: 1 };
 }
 
-function scrubbed(statement: JsonValue, secrets: readonly Secret[]): JsonValue {
+function scrubbed({ statement, secrets, addresses }: Parameters<typeof sealStatement>[0]): JsonValue {
   try {
-    return createValueScrubber({ secrets, credentials: true, personal: true, keeps: isOwnField })(statement);
+    const policy = { secrets, credentials: true, personal: true, addresses };
+    return createValueScrubber({ ...policy, keeps: isOwnField })(statement);
   } catch {
     return withhold(statement, isOwnField);
   }

@@ -11,6 +11,7 @@
  * - Time is linear in the input and memory in the secrets, whatever either contains: one Aho-Corasick automaton
  *   stands for all patterns, so a value like `aaaa…` in output like it costs no more than any other.
  */
+import { type Automaton, buildAutomaton, START } from './scrub/automaton.ts';
 import { formsOf } from './scrub/forms.ts';
 
 export interface Secret {
@@ -29,7 +30,8 @@ export interface Masker {
 
 interface Pattern {
   readonly name: string;
-  readonly bytes: Buffer;
+  /** One character a byte. */
+  readonly text: string;
 }
 
 /** A covered stretch of the stream, in bytes from its start. */
@@ -43,11 +45,11 @@ interface Run {
 const MIN_LINE_BYTES = 8;
 
 export function createMasker(secrets: readonly Secret[]): Masker {
-  const automaton = automatonOf(secrets);
-  if (automaton === undefined) return { push: asBuffer, end: () => Buffer.alloc(0) };
+  const sought = soughtFor(secrets);
+  if (sought === undefined) return { push: asBuffer, end: () => Buffer.alloc(0) };
 
-  const { step, matchAt, heldAt } = automaton;
-  let state = 0;
+  const { patterns, automaton } = sought;
+  let state = START;
   // The stream up to `settled` has been shown or masked; `held` is what follows it.
   let settled = 0;
   let held: Buffer = Buffer.alloc(0);
@@ -93,34 +95,37 @@ export function createMasker(secrets: readonly Secret[]): Masker {
   return {
     push(chunk) {
       const start = settled + held.length;
-      for (let i = 0; i < chunk.length; i++) {
-        state = step(state, chunk[i] as number);
-        const match = matchAt(state);
-        if (match === undefined) continue;
-        const end = start + i + 1;
-        cover(end - match.bytes.length, end, match.name);
-      }
+      state = automaton.scan(state, chunk, 0, chunk.length, (pattern, until) => {
+        const { text, name } = patterns[pattern] as Pattern;
+        const end = start + until;
+        cover(end - text.length, end, name);
+      });
       const input = held.length === 0 ? asBuffer(chunk) : Buffer.concat([held, chunk]);
-      return settle(input, start + chunk.length - heldAt(state));
+      return settle(input, start + chunk.length - automaton.heldAt(state));
     },
     end() {
-      state = 0;
+      state = START;
       return settle(held, settled + held.length);
     },
   };
 }
 
-/** What the secrets of one run are looked for with, made once: both streams, the receipt and the guards ask for it. */
-const automatons = new WeakMap<readonly Secret[], ReturnType<typeof buildAutomaton>>();
+interface Sought {
+  readonly patterns: readonly Pattern[];
+  readonly automaton: Automaton;
+}
 
-function automatonOf(secrets: readonly Secret[]): ReturnType<typeof buildAutomaton> | undefined {
-  const known = automatons.get(secrets);
-  if (known !== undefined) return known;
+/** What the secrets of one run are looked for with, made once: both streams, the receipt and the guards ask for it. */
+const known = new WeakMap<readonly Secret[], Sought>();
+
+function soughtFor(secrets: readonly Secret[]): Sought | undefined {
+  const made = known.get(secrets);
+  if (made !== undefined) return made;
   const patterns = patternsOf(secrets);
   if (patterns.length === 0) return undefined;
-  const automaton = buildAutomaton(patterns);
-  automatons.set(secrets, automaton);
-  return automaton;
+  const sought = { patterns, automaton: buildAutomaton(patterns.map(({ text }) => text)) };
+  known.set(secrets, sought);
+  return sought;
 }
 
 /** The value, the value without the white space around it, and each of its lines that is long enough to tell; each as `formsOf` writes it. */
@@ -130,97 +135,12 @@ function patternsOf(secrets: readonly Secret[]): Pattern[] {
     const lines = value.split(/[\r\n]+/).map((line) => line.trim());
     const long = lines.length > 1 ? lines.filter((line) => Buffer.byteLength(line) >= MIN_LINE_BYTES) : [];
     for (const text of [value, value.trim(), ...long]) {
-      for (const bytes of text === '' ? [] : formsOf(text)) {
-        const key = bytes.toString('latin1');
-        if (!found.has(key)) found.set(key, { name, bytes });
+      for (const form of text === '' ? [] : formsOf(text)) {
+        if (!found.has(form)) found.set(form, { name, text: form });
       }
     }
   }
   return [...found.values()];
-}
-
-/**
- * Aho-Corasick over a trie of child and sibling links. A state is the longest suffix of the input that is a prefix
- * of a pattern; 0 is the empty one.
- */
-function buildAutomaton(patterns: readonly Pattern[]) {
-  const size = patterns.reduce((sum, { bytes }) => sum + bytes.length, 1);
-  const [child, sibling, fallback, depth] = [links(size), links(size), links(size), links(size)];
-  const label = new Uint8Array(size);
-  /** The longest pattern that ends here, or -1. */
-  const match = links(size).fill(-1);
-  /** The length of the longest suffix that more input could make a pattern of. */
-  const held = links(size);
-  /** Most output is in no pattern, and so most steps are one look-up here. */
-  const fromRoot = links(256);
-
-  const childOf = (node: number, byte: number): number => {
-    if (node === 0) return fromRoot[byte] as number;
-    let next = child[node] as number;
-    while (next !== 0 && label[next] !== byte) next = sibling[next] as number;
-    return next;
-  };
-
-  const step = (state: number, byte: number): number => {
-    for (let node = state; node !== 0; node = fallback[node] as number) {
-      const next = childOf(node, byte);
-      if (next !== 0) return next;
-    }
-    return fromRoot[byte] as number;
-  };
-
-  let count = 1;
-  for (const [index, { bytes }] of patterns.entries()) {
-    let node = 0;
-    for (const byte of bytes) {
-      let next = childOf(node, byte);
-      if (next === 0) {
-        next = count++;
-        label[next] = byte;
-        depth[next] = (depth[node] as number) + 1;
-        sibling[next] = child[node] as number;
-        child[node] = next;
-        if (node === 0) fromRoot[byte] = next;
-      }
-      node = next;
-    }
-    match[node] = index;
-  }
-
-  // Breadth first: what a node falls back to is shorter, and so is complete before it.
-  const queue = [0];
-  for (const node of queue) {
-    for (let next = child[node] as number; next !== 0; next = sibling[next] as number) {
-      const shorter = node === 0 ? 0 : step(fallback[node] as number, label[next] as number);
-      fallback[next] = shorter;
-      if (match[next] === -1) match[next] = match[shorter] as number;
-      held[next] = (child[next] === 0 ? held[shorter] : depth[next]) as number;
-      queue.push(next);
-    }
-  }
-
-  return {
-    step: denseStep(step, queue.length) ?? step,
-    matchAt: (state: number): Pattern | undefined =>
-      match[state] === -1 ? undefined : patterns[match[state] as number],
-    heldAt: (state: number): number => held[state] as number,
-  };
-}
-
-/** Steps in a table take a third of the time, as long as the table stays small. */
-const MAX_TABLE = 2 ** 21;
-
-function denseStep(step: (state: number, byte: number) => number, states: number): typeof step | undefined {
-  if (states * 256 > MAX_TABLE) return undefined;
-  const table = links(states * 256);
-  for (let state = 0; state < states; state++) {
-    for (let byte = 0; byte < 256; byte++) table[state * 256 + byte] = step(state, byte);
-  }
-  return (state, byte) => table[state * 256 + byte] as number;
-}
-
-function links(size: number): Int32Array {
-  return new Int32Array(size);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

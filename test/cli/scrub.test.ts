@@ -119,4 +119,32 @@ describe('output', () => {
       'server: http://127.0.0.1:5173/ for [email]\ntoken [credential:github-token] end\n',
     );
   });
+
+  it('keeps IP addresses out of what is kept where the policy says so, and shows them all the same', async () => {
+    const rig = await createRig();
+    const tasks = `
+      says:
+        run: [sh, -c, "echo from 203.0.113.7; exit 3", "{{peer}}"]
+        params: { peer: {} }
+    `;
+    await rig.sign(tasks, 'policy: { scrub: { ipAddresses: true } }');
+    const { exitCode, stdout } = await rig.ax('run', 'says', '--quiet', '--input', 'peer=2001:db8::7');
+    expect(exitCode).toBe(3);
+    expect(stdout).toBe('from 203.0.113.7\n');
+    const { output, command } = (await statement(rig)) as {
+      output: { stdout: { head: string } };
+      command: { argv: string[] };
+    };
+    expect(output.stdout.head).toBe('from [ip]\n');
+    expect(command.argv).toEqual(['sh', '-c', 'echo from [ip]; exit 3', '[ip]']);
+  });
+
+  it('has a policy whose spelling is checked', async () => {
+    const rig = await createRig();
+    rig.manifest('hello: { run: ["true"] }', 'policy: { scrub: { ipAddress: true } }');
+    const { exitCode, stderr } = await rig.ax('sign');
+    expect(exitCode).toBe(65);
+    expect(stderr).toContain('ipAddresses');
+    expect(rig.has('ax.lock')).toBe(false);
+  });
 });

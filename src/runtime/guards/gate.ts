@@ -4,7 +4,6 @@ import { type Guard, guardName, isBuiltin } from '../../manifest/guards/guard.ts
 import { sha256Canonical } from '../../security/canonical.ts';
 import { sha256Hex } from '../../security/digest.ts';
 import type { JsonValue } from '../../security/json.ts';
-import type { Secret } from '../../security/mask.ts';
 import { createTextScrubber } from '../../security/scrub/text.ts';
 import { countTowardsAlert } from '../../store/alerts.ts';
 import { appendAudit } from '../../store/audit.ts';
@@ -91,7 +90,7 @@ export function signAnswers(
   sessionKey: Uint8Array,
 ): GuardRecord[] {
   const bindingOf = bindingsTo(snapshot, snapshotText);
-  const scrub = scrubbersFor(plan.secrets);
+  const scrub = scrubbersFor(plan);
   return guards.map((guard, index) => {
     const { verdict, finding } = answers[index] ?? NO_ANSWER;
     const reason = boundReason(scrub(guard)(verdict.reason));
@@ -102,10 +101,13 @@ export function signAnswers(
 
 /**
  * What is taken out of reasons, for audit records are in clear. A team's script may repeat what it saw, so all that is
- * recognised; our own guards quote nothing that could be more than a declared secret. The rules for the rest take 10 ms
- * to build, so they wait for a guard that needs them.
+ * recognised; our own guards quote nothing that could be more than a declared secret. The rules for the rest take some
+ * milliseconds to build, so they wait for a guard that needs them.
  */
-function scrubbersFor(secrets: readonly Secret[]): (guard: Guard) => (reason: string) => string {
+function scrubbersFor({
+  secrets,
+  scrubsAddresses,
+}: GuardedTask): (guard: Guard) => (reason: string) => string {
   const own =
     secrets.length === 0
       ? (reason: string) => reason
@@ -113,7 +115,7 @@ function scrubbersFor(secrets: readonly Secret[]): (guard: Guard) => (reason: st
   let team: typeof own | undefined;
   return (guard) => {
     if (!('script' in guard || 'cel' in guard)) return own;
-    team ??= createTextScrubber({ secrets, credentials: true, personal: true });
+    team ??= createTextScrubber({ secrets, credentials: true, personal: true, addresses: scrubsAddresses });
     return team;
   };
 }

@@ -11,6 +11,8 @@ export const MAX_TO_SIGN = MAX_NAME_REST + MAX_QUOTES_BEFORE;
 
 export const NAME_REST = table(' \t.-_', true);
 const QUOTES_BEFORE = table(' \t\'"\\', false);
+/** What can stand behind a name's telling part. */
+export const AFTER_NAME = table(' \t\'"\\=>,|?:.-_', true);
 const QUOTES_AFTER = table(' \t\'"`=\\', false);
 
 /** @returns where the value begins, or -1; `at` is where the telling part of the name ends. */
@@ -39,6 +41,13 @@ function skipSign(bytes: Uint8Array, at: number, end: number): number {
 export function skip(bytes: Uint8Array, from: number, to: number, set: Uint8Array): number {
   let at = from;
   while (at < to && set[bytes[at] as number] === 1) at++;
+  return at;
+}
+
+/** The start of the run of what is in `set` that ends at `from`. */
+export function skipBack(bytes: Uint8Array, from: number, to: number, set: Uint8Array): number {
+  let at = from;
+  while (at > to && set[bytes[at - 1] as number] === 1) at--;
   return at;
 }
 

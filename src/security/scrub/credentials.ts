@@ -2,27 +2,37 @@
  * Finds credentials that are recognised by what they are or where they stand. What is found at a keyword depends on the
  * text around it alone, never on where a search began, so that no cut of a stream changes it.
  */
-import { assignedAt, MAX_TO_SIGN, NAME_REST, skip } from './assignment.ts';
+import { AFTER_NAME, assignedAt, MAX_TO_SIGN, NAME_REST, skip } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
+import { ANY_BYTE } from './following.ts';
 import { isSecretValue, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
+import { createHits } from './hits.ts';
 import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
+import { type Begun, coverData, DATA_KEYWORDS, KIND_KEYWORDS, secretAt } from './kubernetes.ts';
 import { PEM_KEYWORD, pemAt } from './pem.ts';
 import { isPublished } from './published.ts';
 import { serviceRules } from './services.ts';
 import type { Cover, Sight } from './sight.ts';
 import { type TokenRule, tokenRules } from './tokens.ts';
 
-/** What one search leaves to the next of the same stream, in bytes from where the next `Sight` has its `from`. */
+/** What one search leaves to the next of the same stream, in bytes from the stream's start. */
 export interface Memory {
+  /** The end of what is covered. */
   covered: number;
+  /** Where the last `curl` was. */
   curl: number;
-  readonly rejected: Int32Array;
+  /** The Kubernetes Secret that began last. */
+  secret: Begun | undefined;
+  /** Where what each rule rejected last ends. */
+  readonly rejected: Float64Array;
 }
 
 interface Rule {
   /** What it cannot follow. */
-  readonly notAfter: Uint8Array | undefined;
+  readonly notAfter?: Uint8Array | undefined;
+  /** What its keywords are followed by, of which it is asked when one is met; not said, it is anything. */
+  readonly next?: ((keyword: string) => Uint8Array) | undefined;
   /** @returns where what was rejected ends, or 0. */
   at(sight: Search, start: number, keywordEnd: number, cover: Cover): number;
 }
@@ -52,10 +62,12 @@ export interface Finder {
 }
 
 export function createMemory(rules: number): Memory {
-  return { covered: -1, curl: -CURL_REACH - 1, rejected: new Int32Array(rules).fill(-1) };
+  return { covered: 0, curl: -CURL_REACH - 1, secret: undefined, rejected: new Float64Array(rules) };
 }
 
 let finder: Finder | undefined;
+/** Of one search at a time. */
+const hits = createHits();
 
 /** The same for all: its tables take some milliseconds, once. */
 export function credentialFinder(): Finder {
@@ -66,55 +78,57 @@ export function credentialFinder(): Finder {
 function createFinder(): Finder {
   const { rules, byKeyword } = collectRules();
   const keywords = [...byKeyword.keys()];
-  const ruleIds = [...byKeyword.values()];
+  const lengths = keywords.map((keyword) => keyword.length);
+  const rulesOf = [...byKeyword.values()].map((ids) => ids.map((id) => ({ id, ...(rules[id] as Rule) })));
   const curl = keywords.indexOf('curl');
   const pem = keywords.indexOf(PEM_KEYWORD);
-  const userOptions = new Set(CURL_USER_OPTIONS.map((option) => keywords.indexOf(option)));
-  const notAfter = ruleIds.map((ids) => {
-    const [first, ...others] = ids.map((id) => (rules[id] as Rule).notAfter);
-    return others.every((other) => other === first) ? first : undefined;
-  });
+  const kinds = keywords.map((keyword) => KIND_KEYWORDS.includes(keyword));
+  const data = keywords.map((keyword) => DATA_KEYWORDS.includes(keyword));
+  const behindCurl = keywords.map((keyword) => CURL_USER_OPTIONS.includes(keyword));
+  /** What no rule of a keyword can follow. */
+  const notAfter = rulesOf.map(([first, ...others]) =>
+    others.every((other) => other.notAfter === first?.notAfter) ? (first?.notAfter ?? NOTHING) : NOTHING,
+  );
+  /** What there is behind a keyword for any of its rules. */
+  const next: Uint8Array[] = [];
   const scan = buildKeywordScan(keywords);
 
   return {
     keywords: scan,
     rules: rules.length,
     find(sight, memory, cover) {
-      const { bytes, to } = sight;
-      const hits: number[] = [];
-      let sorted = true;
-      scan.scan(bytes, sight.from, Math.min(bytes.length, to + MAX_KEYWORD), (keyword, start) => {
-        if (start >= to) return;
-        if (start > 0 && notAfter[keyword]?.[bytes[start - 1] as number] === 1) return;
-        const hit = start * KEYWORDS + keyword;
-        if (hits.length > 0 && (hits.at(-1) as number) > hit) sorted = false;
-        hits.push(hit);
+      const { bytes, base, from, to } = sight;
+      hits.clear();
+      scan.scan(bytes, from, Math.min(bytes.length, to + MAX_KEYWORD), (keyword, start, end) => {
+        if (start >= to || (start > 0 && notAfter[keyword]?.[bytes[start - 1] as number] === 1)) return;
+        next[keyword] ??= nextOf(keywords[keyword] as string, rulesOf[keyword] ?? []);
+        if (end === bytes.length || next[keyword]?.[bytes[end] as number] === 1) hits.add(start, keyword);
       });
-      if (!sorted) hits.sort((a, b) => a - b);
       const search = createSearch(sight);
       const coverAndRemember: Cover = (start, end, marker) => {
         cover(start, end, marker);
-        memory.covered = Math.max(memory.covered, end);
+        memory.covered = Math.max(memory.covered, base + end);
       };
-      for (const hit of hits) {
-        const start = Math.floor(hit / KEYWORDS);
-        const keyword = hit % KEYWORDS;
-        if (keyword === curl) memory.curl = start;
-        if (start < memory.covered) continue;
-        if (userOptions.has(keyword) && start - memory.curl > CURL_REACH) continue;
+      for (let hit = 0; hit < hits.count(); hit++) {
+        const start = hits.startOf(hit);
+        const keyword = hits.keywordOf(hit);
+        if (keyword === curl) memory.curl = base + start;
+        if (base + start < memory.covered) continue;
+        if (behindCurl[keyword] && base + start - memory.curl > CURL_REACH) continue;
         if (keyword === pem) {
           const end = pemAt(sight, start);
           if (end === 'undecided') return start;
           if (end !== 0) coverAndRemember(start, end, '[credential:private-key]');
           continue;
         }
-        const keywordEnd = start + (keywords[keyword] as string).length;
-        for (const id of ruleIds[keyword] as number[]) {
-          if (start < (memory.rejected[id] as number)) continue;
-          const rule = rules[id] as Rule;
+        if (kinds[keyword]) memory.secret = secretAt(sight, start, memory.secret);
+        if (data[keyword] && !coverData(sight, start, memory.secret, coverAndRemember)) return start;
+        const keywordEnd = start + (lengths[keyword] as number);
+        for (const rule of rulesOf[keyword] as (typeof rulesOf)[number]) {
+          if (base + start < (memory.rejected[rule.id] as number)) continue;
           if (start > 0 && rule.notAfter?.[bytes[start - 1] as number] === 1) continue;
           const rejected = rule.at(search, start, keywordEnd, coverAndRemember);
-          if (rejected !== 0) memory.rejected[id] = rejected;
+          if (rejected !== 0) memory.rejected[rule.id] = base + rejected;
         }
       }
       return to;
@@ -122,8 +136,14 @@ function createFinder(): Finder {
   };
 }
 
-/** More than there are keywords. */
-const KEYWORDS = 1024;
+const NOTHING = new Uint8Array(256);
+
+function nextOf(keyword: string, rules: readonly Rule[]): Uint8Array {
+  const sets = rules.map(({ next }) => next?.(keyword) ?? ANY_BYTE);
+  return sets.length === 0
+    ? ANY_BYTE
+    : NOTHING.map((_, byte) => (sets.some((set) => set[byte] === 1) ? 1 : 0));
+}
 const MAX_KEYWORD = 40;
 const MAX_SERVICE_VALUE = 400;
 const MAX_PLACE = 800;
@@ -165,71 +185,81 @@ function runsOf(bytes: Uint8Array, set: Uint8Array): (at: number) => number {
 function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   const rules: Rule[] = [];
   const byKeyword = new Map<string, number[]>([
-    [PEM_KEYWORD, []],
-    ['curl', []],
+    ...[PEM_KEYWORD, 'curl', ...KIND_KEYWORDS, ...DATA_KEYWORDS].map((keyword): [string, number[]] => [
+      keyword,
+      [],
+    ]),
   ]);
   const add = (keywords: readonly string[], rule: Rule): void => {
-    for (const keyword of keywords) byKeyword.set(keyword, [...(byKeyword.get(keyword) ?? []), rules.length]);
+    for (const keyword of keywords) {
+      const ids = byKeyword.get(keyword);
+      if (ids === undefined) byKeyword.set(keyword, [rules.length]);
+      else ids.push(rules.length);
+    }
     rules.push(rule);
   };
 
   const tokens = tokenRules();
-  for (const { name, keywords, pattern, entropy, notAfter, check } of tokens) {
+  const tokenNameAt = tokenNames(tokens);
+  for (const { name, keywords, match, entropy, notAfter, next, check } of tokens) {
     add(keywords, {
       notAfter,
-      at({ text }, start, _, cover) {
-        pattern.lastIndex = start;
-        const match = pattern.exec(text)?.[0];
-        if (match === undefined) return 0;
-        const end = start + match.length;
-        if (entropyOf(match) < entropy || isPublished(match) || !check(match)) return end;
+      next,
+      at(sight, start, _, cover) {
+        const { text } = sight;
+        const end = match(sight, start);
+        if (end === -1) return 0;
+        if (entropyOf(text, start, end) < entropy) return end;
+        const found = text.slice(start, end);
+        if (isPublished(found) || !check(found)) return end;
         cover(start, end, `[credential:${name}]`);
         return 0;
       },
     });
   }
-  for (const { name, keywords, pattern, entropy } of serviceRules()) {
+  for (const { name, keywords, match, entropy } of serviceRules()) {
     add(keywords, {
-      notAfter: undefined,
-      at({ text, valueAt, valueEnd }, start, keywordEnd, cover) {
+      next: () => AFTER_NAME,
+      at(sight, start, keywordEnd, cover) {
+        const { text, valueAt, valueEnd } = sight;
         const value = valueAt(keywordEnd);
         if (value === -1 || valueEnd(value) - value > MAX_SERVICE_VALUE) return 0;
-        pattern.lastIndex = value;
-        const match = pattern.exec(text)?.[0];
-        if (match === undefined || entropyOf(match) < entropy || isPublished(match)) return 0;
+        const end = match(sight, value);
+        if (end === -1 || entropyOf(text, value, end) < entropy || isPublished(text.slice(value, end)))
+          return 0;
         // `setSysctl` has etsy in it, and `sumOf` sumo.
         if (keywordEnd - start <= 6 && !/^(?:[a-z]+|[A-Z][a-z]+|[A-Z]+)$/.test(text.slice(start, keywordEnd)))
           return 0;
-        cover(value, value + match.length, `[credential:${name}]`);
+        cover(value, end, `[credential:${name}]`);
         return 0;
       },
     });
   }
-  for (const { name, keywords, needs, pattern, accepts } of placeRules()) {
+  for (const { name, keywords, needs, next, lead, secret, accepts } of placeRules()) {
     add(keywords, {
-      notAfter: undefined,
-      at({ text, has }, start, _, cover) {
+      next: next && (() => next),
+      at(sight, start, _, cover) {
+        const { text, has } = sight;
         if (needs !== undefined && !has(needs, start, MAX_PLACE)) return 0;
-        pattern.lastIndex = start;
-        const match = pattern.exec(text);
-        const secret = match?.groups?.secret;
-        if (match === null || secret === undefined) return 0;
-        const end = start + match[0].length;
-        if (!accepts(secret)) return end;
-        cover(end - secret.length, end, `[credential:${name}]`);
+        const from = lead(sight, start);
+        const end = from === -1 ? -1 : secret(sight, from);
+        if (end === -1) return 0;
+        if (!accepts(text.slice(from, end))) return end;
+        cover(from, end, `[credential:${name}]`);
         return 0;
       },
     });
   }
   add(TELLING, {
-    notAfter: undefined,
-    at({ text, bytes, valueAt, valueEnd }, start, keywordEnd, cover) {
+    next: () => AFTER_NAME,
+    at(sight, start, keywordEnd, cover) {
+      const { text, bytes, valueAt, valueEnd } = sight;
       const value = valueAt(keywordEnd);
       if (value === -1) return 0;
       const end = valueEnd(value);
       if (isSecretValue(bytes, text, { name: start, nameEnd: keywordEnd, value, end })) {
         // Told by its name; the marker says more where it is also one of those above.
-        cover(value, end, `[credential:${tokenNameAt(tokens, text, value) ?? 'assigned'}]`);
+        cover(value, end, `[credential:${tokenNameAt(sight, value) ?? 'assigned'}]`);
       }
       return 0;
     },
@@ -237,9 +267,15 @@ function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   return { rules, byKeyword };
 }
 
-function tokenNameAt(tokens: readonly TokenRule[], text: string, at: number): string | undefined {
-  return tokens.find(({ pattern }) => {
-    pattern.lastIndex = at;
-    return pattern.test(text);
-  })?.name;
+/** Says which token begins at a place, if any. */
+function tokenNames(tokens: readonly TokenRule[]): (sight: Sight, at: number) => string | undefined {
+  let byStart: Map<string, TokenRule[]> | undefined;
+  return (sight, at) => {
+    byStart ??= Map.groupBy(
+      tokens.flatMap((token) => token.keywords.map((keyword) => ({ ...token, keywords: [keyword] }))),
+      ({ keywords }) => (keywords[0] as string).slice(0, 2),
+    );
+    const start = sight.text.slice(at, at + 2).toLowerCase();
+    return byStart.get(start)?.find(({ match }) => match(sight, at) !== -1)?.name;
+  };
 }

@@ -7,39 +7,29 @@
 const MIN_ENCODED_BYTES = 6;
 
 /**
- * Every form of one value, without duplicates. Base64 is that of the value at each of the three offsets that it can
+ * Every form of one value, one character a byte, without duplicates. Base64 is that of the value at each of the three offsets that it can
  * have in what was encoded, in both alphabets: of the characters at its ends, those that are made of the value alone,
  * and those that end it when nothing follows it. What such a character shares with a neighbour may stay; it tells less
  * than six bits.
  */
-export function formsOf(value: string): Buffer[] {
+export function formsOf(value: string): string[] {
   const bytes = Buffer.from(value);
-  const texts = [...urlForms(bytes), ...jsonForms(value), ...shellForms(value)];
+  const texts = [value, ...urlForms(bytes), ...jsonForms(value), ...shellForms(value)];
   if (bytes.length >= MIN_ENCODED_BYTES) {
     const hex = bytes.toString('hex');
     texts.push(hex, hex.toUpperCase(), ...base64Forms(bytes));
   }
-  const others = new Set(texts);
-  others.delete(value);
-  return [bytes, ...[...others].map((text) => Buffer.from(text))];
+  return [...new Set(texts)].map((text) => Buffer.from(text).toString('latin1'));
 }
 
 /** `encodeURIComponent`, what RFC 3986 asks for, and forms, with digits of either case. */
 function urlForms(bytes: Buffer): string[] {
-  const encode = (keep: RegExp, upper: boolean): string =>
-    [...bytes.toString('latin1')]
-      .map((char) => {
-        if (keep.test(char)) return char;
-        const digits = char.charCodeAt(0).toString(16).padStart(2, '0');
-        return `%${upper ? digits.toUpperCase() : digits}`;
-      })
-      .join('');
-  return [/[\w.~-]/, /[\w.~!*'()-]/, /[\w.~!*'();/?:@&=+$,#-]/].flatMap((keep) =>
-    [true, false].flatMap((upper) => {
-      const text = encode(keep, upper);
-      return [text, text.replaceAll('%20', '+')];
-    }),
-  );
+  const text = bytes.toString('latin1');
+  return [/[^\w.~-]/g, /[^\w.~!*'()-]/g, /[^\w.~!*'();/?:@&=+$,#-]/g].flatMap((special) => {
+    const lower = text.replaceAll(special, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+    const upper = lower.replaceAll(/%../g, (code) => code.toUpperCase());
+    return [upper, upper.replaceAll('%20', '+'), lower, lower.replaceAll('%20', '+')];
+  });
 }
 
 /** With `/` as it is and escaped, with characters outside ASCII as they are and escaped. */

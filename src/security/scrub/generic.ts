@@ -5,6 +5,7 @@
 import { table } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
 import { isPublished } from './published.ts';
+import { readsAsName } from './reads-as-name.ts';
 
 /** Parts of names that say so, lower case. */
 export const TELLING = [
@@ -27,7 +28,8 @@ const NOT_SECRET = new RegExp(
 );
 
 /** By themselves such names are as often those of digests and ids. */
-const WEAK = /^(?:key|access|api|auth)$/;
+const WEAK = /^(?:key|access|api|auth)$/i;
+const PASSWORD = /passw|pwd|passphrase/i;
 const STRONG =
   /token|secret|passw|passphrase|pwd|cred|(?:api|access|auth|private|account|master|encryption|signing|license)[_.-]?key/i;
 const DIGEST_OR_ID = /^(?:[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
@@ -40,6 +42,8 @@ export const VALUE = table('_.=+/-', true);
 /** What ends a value: a quote, white space, and the signs that separate it from the next. */
 const TERMINATORS = table('`\'" \t\r\n;&,<\\', false);
 const MIN_ENTROPY = 3.5;
+/** A value of small letters alone, or of capitals, is a word. */
+const TELLING_VALUE = /[0-9]|[a-z][A-Z]/;
 
 /**
  * @param at where the telling part of the name begins and ends, and the value begins and ends.
@@ -55,16 +59,16 @@ export function isSecretValue(
   if (length < 8 || length > MAX_VALUE) return false;
   if (end < bytes.length && TERMINATORS[bytes[end] as number] !== 1) return false;
   const value = text.slice(at.value, end);
-  if (!/[0-9]/.test(value) && !/[a-z][A-Z]/.test(value)) return false;
+  if (!TELLING_VALUE.test(value)) return false;
   const name = text.slice(nameStart(bytes, at.name), at.value);
-  if (NOT_SECRET.test(name) || isPublished(value)) return false;
-  const word = text.slice(at.name, at.nameEnd).toLowerCase();
+  if (!(PASSWORD.test(name) && isPassword(value))) {
+    if (length < 10 || entropyOf(value) < MIN_ENTROPY || readsAsName(value)) return false;
+  }
+  const word = text.slice(at.name, at.nameEnd);
   // `rapId` and `tApir` are parts of other words.
-  if (word === 'api' && !/^(?:api|Api|API)/.test(text.slice(at.name, at.nameEnd))) return false;
-  if (WEAK.test(word) && !STRONG.test(name) && DIGEST_OR_ID.test(value)) return false;
-  if (/passw|pwd|passphrase/i.test(name) && isPassword(value)) return true;
-  if (length < 10 || entropyOf(value) < MIN_ENTROPY || readsAsName(value)) return false;
-  return true;
+  if (/^api$/i.test(word) && !/^(?:api|Api|API)$/.test(word)) return false;
+  if (WEAK.test(word) && DIGEST_OR_ID.test(value) && !STRONG.test(name)) return false;
+  return !NOT_SECRET.test(name) && !isPublished(value);
 }
 
 /** The name's first letter, and the word before it: a `public key` is none that is secret. */
@@ -82,18 +86,4 @@ function nameStart(bytes: Uint8Array, at: number): number {
 /** A password need not be random; one in a file of settings is not a word, a variable or a call either. */
 function isPassword(value: string): boolean {
   return /[a-z]/i.test(value) && /[0-9]/.test(value) && !/[/]/.test(value) && !/^[a-z]+[0-9]?$/i.test(value);
-}
-
-/**
- * Words with numbers between separators, as in `nexus-gpt4-api`, `web21.example.com`, `DOC_Vector_5_32`, `a/b/c2`; and
- * versions and dates. What is random changes between letters and digits, and between cases, more often.
- */
-function readsAsName(value: string): boolean {
-  const parts = value.split(/[_.=+/-]+/).filter((part) => part !== '');
-  return parts.every((part) => {
-    if (/^(?:\d{1,10}|[A-Za-z]{1,3}|[A-Za-z]{1,24}\d{1,3}|\d{1,3}[A-Za-z]{1,24})$/.test(part)) return true;
-    // Words, each a capital letter at most before small ones, with a number here and there.
-    const words = part.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+/g) ?? [];
-    return part.length / words.length >= 3.2;
-  });
 }

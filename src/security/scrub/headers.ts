@@ -1,5 +1,7 @@
 /** Credentials by where they stand: URLs, headers, curl's options. */
+import { table } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
+import { type Matcher, matcher } from './matcher.ts';
 import { isPublished } from './published.ts';
 
 export interface PlaceRule {
@@ -7,8 +9,12 @@ export interface PlaceRule {
   readonly keywords: readonly string[];
   /** A byte without which it cannot be. */
   readonly needs?: number;
-  /** From the keyword on; what is in the group `secret`, with which it ends, is removed. */
-  readonly pattern: RegExp;
+  /** What the keyword is followed by; anything, where it is not said. */
+  readonly next?: Uint8Array;
+  /** From the keyword on, up to the secret. */
+  readonly lead: Matcher;
+  /** What is removed. */
+  readonly secret: Matcher;
   readonly accepts: (secret: string) => boolean;
 }
 
@@ -25,7 +31,8 @@ export function placeRules(): PlaceRule[] {
       name: 'url-userinfo',
       keywords: ['://'],
       needs: 0x40,
-      pattern: /:\/\/(?<secret>[^\s/?#@'"<>\\`]{1,768})(?=@)/y,
+      lead: matcher(() => /:\/\//y),
+      secret: matcher(() => /[^\s/?#@'"<>\\`]{1,768}(?=@)/y),
       accepts: (secret) => {
         const colon = secret.indexOf(':');
         // A token in the place of the user's name, as git's hosts take them.
@@ -37,22 +44,30 @@ export function placeRules(): PlaceRule[] {
     {
       name: 'authorization',
       keywords: ['authorization'],
-      pattern:
-        /authorization["']?[ \t]{0,5}[:=][ \t]{0,5}["']?(?:(?:basic|bearer|digest|negotiate|(?:api-?)?(?:token|key)|aws4-hmac-sha256)[ \t]{1,5})?(?<secret>[\w=~@.+/-]{8,4000})/iy,
+      lead: matcher(
+        () =>
+          /authorization["']?[ \t]{0,5}[:=][ \t]{0,5}["']?(?:(?:basic|bearer|digest|negotiate|(?:api-?)?(?:token|key)|aws4-hmac-sha256)[ \t]{1,5})?/iy,
+      ),
+      secret: matcher(() => /[\w=~@.+/-]{8,4000}/iy),
       accepts: (secret) =>
-        entropyOf(secret) >= 2.75 && (/[^a-z]/.test(secret) || secret.length >= 20) && !/^\.+$/.test(secret),
+        (secret.length >= 20 || /[^a-z]/.test(secret)) && entropyOf(secret) >= 2.75 && !/^\.+$/.test(secret),
     },
     {
       name: 'cookie',
       keywords: ['cookie'],
-      pattern: /cookie["']?[ \t]{0,5}:[ \t]{0,5}["']?(?<secret>[\w.-]{1,64}=[^\r\n"'\\]{6,4000})/iy,
+      next: table('"\' \t:', false),
+      lead: matcher(() => /cookie["']?[ \t]{0,5}:[ \t]{0,5}["']?/iy),
+      secret: matcher(() => /[\w.-]{1,64}=[^\r\n"'\\]{6,4000}/iy),
       accepts: (secret) => !PLACEHOLDER.test(secret.slice(secret.indexOf('=') + 1)),
     },
     {
       name: 'curl-user',
       keywords: CURL_USER_OPTIONS,
-      pattern:
-        /(?<=\s)(?:-u|--user)(?:=|[ \t]{0,5})(?<secret>"(?::[^"]{3,200}|[^":]{3,200}:[^"]{0,200})"|'[^':]{0,200}:[^']{3,200}'|(?:"[^":]{3,200}"|[\w$@.-]{1,200}):(?:"[^"]{3,200}"|'[^']{3,200}'|[\w${}@.-]{3,200}))(?=\s|$)/iy,
+      lead: matcher(() => /(?<=\s)(?:-u|--user)(?:=|[ \t]{0,5})/iy),
+      secret: matcher(
+        () =>
+          /(?:"(?::[^"]{3,200}|[^":]{3,200}:[^"]{0,200})"|'[^':]{0,200}:[^']{3,200}'|(?:"[^":]{3,200}"|[\w$@.-]{1,200}):(?:"[^"]{3,200}"|'[^']{3,200}'|[\w${}@.-]{3,200}))(?=\s|$)/iy,
+      ),
       accepts: (secret) => {
         const password = secret.slice(secret.indexOf(':') + 1).replaceAll(/["']/g, '');
         const user = secret.slice(0, secret.indexOf(':')).replaceAll(/["']/g, '');
@@ -69,31 +84,38 @@ export function placeRules(): PlaceRule[] {
     {
       name: 'facebook-token',
       keywords: ['facebook'],
-      pattern: /facebook[^\n\d]{1,30}(?<secret>\d{15,16}[|%][\w-]{27,40})/iy,
+      lead: matcher(() => /facebook[^\n\d]{1,30}/iy),
+      secret: matcher(() => /\d{15,16}[|%][\w-]{27,40}/iy),
       accepts: (secret) => entropyOf(secret) >= 3,
     },
     {
       name: 'nuget-password',
       keywords: ['cleartextpassword'],
-      pattern: /cleartextpassword"\s{0,5}value="(?<secret>[^"\n]{8,200})(?=")/iy,
+      next: table('"', false),
+      lead: matcher(() => /cleartextpassword"\s{0,5}value="/iy),
+      secret: matcher(() => /[^"\n]{8,200}(?=")/iy),
       accepts: (secret) => entropyOf(secret) >= 1 && !isPublished(secret) && !/^%\S*%$/.test(secret),
     },
     {
       name: 'freemius-key',
       keywords: ['secret_key'],
-      pattern: /secret_key["']\s{0,5}=>\s{0,5}["'](?<secret>sk_\S{29})(?=["'])/iy,
+      next: table('"\'', false),
+      lead: matcher(() => /secret_key["']\s{0,5}=>\s{0,5}["']/iy),
+      secret: matcher(() => /sk_\S{29}(?=["'])/iy),
       accepts: () => true,
     },
     {
       name: 'terraform-token',
       keywords: ['.atlasv1.'],
-      pattern: /\.atlasv1\.(?<secret>[\w=-]{60,70})/iy,
+      lead: matcher(() => /\.atlasv1\./iy),
+      secret: matcher(() => /[\w=-]{60,70}/iy),
       accepts: (secret) => entropyOf(secret) >= 3.5,
     },
     {
       name: 'azure-secret',
       keywords: ['q~'],
-      pattern: /(?<=[\w~.]{3}\d)Q~(?<secret>[\w~.-]{31,34})(?=$|[\\'"`\s<),])/y,
+      lead: matcher(() => /(?<=[\w~.]{3}\d)Q~/y),
+      secret: matcher(() => /[\w~.-]{31,34}(?=$|[\\'"`\s<),])/y),
       accepts: (secret) => entropyOf(secret) >= 3,
     },
   ];

@@ -3,13 +3,15 @@
  * assigned to: `ALGOLIA_KEY=…`. Alphabets and lengths are those of the rules that gitleaks keeps.
  */
 
+import { type Matcher, matcher } from './matcher.ts';
+
 export interface ServiceRule {
   /** What the marker says: the service. */
   readonly name: string;
   /** Lower case; each in the name of a variable, a key, an option. */
   readonly keywords: readonly string[];
   /** The whole value. */
-  readonly pattern: RegExp;
+  readonly match: Matcher;
   readonly entropy: number;
 }
 
@@ -24,20 +26,23 @@ const ALPHABETS: Readonly<Record<string, string>> = {
 };
 
 function service(keywords: string, values: string, entropy = 0): ServiceRule {
-  const source = values
+  const all = keywords.split(' ');
+  return {
+    name: (all[0] as string).replaceAll(/[^a-z0-9]/g, '-'),
+    keywords: all,
+    match: matcher(() => new RegExp(`(?:${sourceOf(values)})(?=[\`'"\\s;,&<\\\\]|$)`, 'iy')),
+    entropy,
+  };
+}
+
+function sourceOf(values: string): string {
+  return values
     .split(' ')
     .join('|')
     .replaceAll(/(digit|hex|alnum|word|text):([\d,]+)/g, (_, name: string, count: string) => {
       return `${ALPHABETS[name]}{${count}}`;
     })
     .replaceAll('UUID', UUID);
-  const all = keywords.split(' ');
-  return {
-    name: (all[0] as string).replaceAll(/[^a-z0-9]/g, '-'),
-    keywords: all,
-    pattern: new RegExp(`(?:${source})(?=[\`'"\\s;,&<\\\\]|$)`, 'iy'),
-    entropy,
-  };
 }
 
 export function serviceRules(): ServiceRule[] {

@@ -2,6 +2,8 @@
 export interface Sight {
   readonly bytes: Buffer;
   readonly text: string;
+  /** How much of the stream came before these bytes. */
+  readonly base: number;
   /** Where the search begins; what is before it is context. */
   readonly from: number;
   /** Where it ends: keywords from here on are for the next search. */

@@ -4,14 +4,15 @@
  *
  * Guaranteed:
  * - What comes out does not depend on how the input was cut into chunks.
- * - A credential is recognised up to `REACH` bytes from its keyword on, a private key up to 64 KiB, whatever the
- *   lengths of lines.
+ * - A credential is recognised up to `REACH` bytes from its keyword on, a private key and the data of a Kubernetes Secret
+ *   up to 64 KiB, whatever the lengths of lines.
  * - Time is linear in the input. Memory is bounded: what is held back is the part of a line from the first keyword on, or
- *   a private key that has begun, and at most `MOST_HELD` bytes.
+ *   what needs more input to be decided on.
  */
 import { createMasker, type Masker, type Secret } from '../mask.ts';
 import { createMemory, credentialFinder } from './credentials.ts';
-import { personalFinder } from './personal.ts';
+import { createPersonalFinder } from './personal.ts';
+import { createWindow } from './window.ts';
 
 export interface ScrubPolicy {
   /** Whose values are removed, in every form. */
@@ -27,11 +28,10 @@ export interface ScrubPolicy {
 /** As far as rules look back at names, and never more than one line's worth of words. */
 const CONTEXT = 256;
 const REACH = 16 * 1024;
-const MOST_HELD = 128 * 1024;
 
 interface Run {
   readonly start: number;
-  end: number;
+  readonly end: number;
   readonly marker: string;
 }
 
@@ -39,68 +39,86 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
   const masker = createMasker(secrets);
   if (!policy.credentials && !policy.personal) return masker;
   const credentials = policy.credentials ? credentialFinder() : undefined;
-  const persons = policy.personal ? personalFinder(addresses) : undefined;
+  const persons = policy.personal ? createPersonalFinder(addresses) : undefined;
   const memory = createMemory(credentials?.rules ?? 0);
-  // `CONTEXT` bytes that were shown or covered, and what has not been yet, from `settled` on.
-  let buffer: Buffer = NOTHING;
+  // `CONTEXT` bytes that were shown or covered, and what has not been yet, from `settled` on. `base` is how much of the
+  // stream came before.
+  const window = createWindow();
+  let base = 0;
   let settled = 0;
-  // Coverage that reaches beyond `settled`; its marker is out.
+  // Coverage that reaches beyond `settled`, its marker is out; and coverage that begins beyond it.
   let open = 0;
-  // There is a keyword in the line that has not ended.
+  let later: readonly Run[] = [];
+  // Where the last line begins, and whether there is a keyword in it.
+  let line = 0;
   let waits = false;
+  // With fewer bytes in sight, what only more input can decide is not looked at again: it would be, for every chunk.
+  let enough = 0;
 
   /** Shows or covers everything before `to`, with keywords there judged by all that is known. */
   const settle = (to: number, final: boolean): Buffer => {
-    const text = buffer.toString('latin1');
-    const runs: Run[] = [];
+    const bytes = window.bytes();
+    const text = bytes.toString('latin1');
+    const runs = [...later];
     const cover = (start: number, end: number, marker: string): void => {
       runs.push({ start, end, marker });
     };
-    const sight = { bytes: buffer, text, from: settled, to, final };
+    const sight = { bytes, text, base, from: settled, to, final };
     const until = credentials?.find(sight, memory, cover) ?? to;
     persons?.({ ...sight, to: until }, cover);
-    const out: Buffer[] = [];
-    let at = Math.min(open, until);
-    if (at < settled) at = settled;
-    for (const run of joined(runs)) {
-      if (run.end <= at) continue;
-      // It goes on where the one before it ends.
-      const touches = open > 0 && run.start <= open;
-      if (run.start > at) out.push(buffer.subarray(at, run.start));
-      if (!touches) out.push(Buffer.from(run.marker));
-      open = Math.max(open, run.end);
+    // In order; of two that begin at one place, the longer.
+    runs.sort((a, b) => a.start - b.start || b.end - a.end);
+    let shown = '';
+    let at = Math.max(settled, Math.min(open, until));
+    let done = 0;
+    for (const { start, end, marker } of runs) {
+      if (start >= until) break;
+      done++;
+      if (end <= open) continue;
+      // What touches or overlaps the one before it has its marker.
+      if (start > open || open === 0) shown += text.slice(at, start) + marker;
+      open = end;
       at = Math.min(open, until);
-      if (open >= until) break;
     }
-    if (at < until) out.push(buffer.subarray(at, until));
+    const out =
+      shown === ''
+        ? Buffer.from(bytes.subarray(at, until))
+        : Buffer.from(shown + text.slice(at, until), 'latin1');
+    enough = until < to ? bytes.length + (bytes.length - until) / 8 : 0;
     const drop = Math.max(0, until - CONTEXT);
-    const shown = out.length === 1 ? Buffer.from(out[0] as Buffer) : Buffer.concat(out);
-    buffer = Buffer.from(buffer.subarray(drop));
+    enough -= drop;
+    window.drop(drop);
+    base += drop;
     settled = until - drop;
+    line = Math.max(0, line - drop);
     open = Math.max(0, open - drop);
-    memory.covered -= drop;
-    memory.curl = Math.max(-MOST_HELD, memory.curl - drop);
-    for (let id = 0; id < memory.rejected.length; id++) {
-      memory.rejected[id] = Math.max(-1, (memory.rejected[id] as number) - drop);
-    }
-    return shown;
+    later = runs.slice(done).map((run) => ({ ...run, start: run.start - drop, end: run.end - drop }));
+    return out;
   };
 
   const take = (chunk: Buffer): Buffer => {
     if (chunk.length === 0) return chunk;
-    const known = buffer.length;
-    buffer = known === 0 ? Buffer.from(chunk) : Buffer.concat([buffer, chunk]);
-    const line = buffer.lastIndexOf(LINE_FEED) + 1;
-    if (line > known) waits = false;
-    const to = Math.max(line > known ? line : 0, buffer.length - REACH, shownEarly(Math.max(line, settled)));
+    const known = window.length();
+    window.append(chunk);
+    const length = known + chunk.length;
+    const end = chunk.lastIndexOf(LINE_FEED) + 1;
+    if (end > 0) {
+      line = known + end;
+      waits = false;
+    }
+    // What has no end of line in sight goes in pieces, so that none is looked at again and again.
+    const piece = length - settled >= 2 * REACH ? length - REACH : 0;
+    if (length < enough) return NOTHING;
+    const to = Math.max(line, piece, shownEarly(Math.max(line, settled)));
     return to <= settled ? NOTHING : settle(to, false);
   };
 
   /** A line that has not ended is shown as far as nothing in it can be, or become, part of a match. */
   const shownEarly = (from: number): number => {
     if (waits || persons !== undefined || credentials === undefined) return 0;
-    let first = buffer.length - credentials.keywords.heldAt(buffer, buffer.length);
-    credentials.keywords.scan(buffer, from, buffer.length, (_, start) => {
+    const bytes = window.bytes();
+    let first = bytes.length - credentials.keywords.heldAt(bytes, bytes.length);
+    credentials.keywords.scan(bytes, from, bytes.length, (_, start) => {
       first = Math.min(first, start);
       waits = true;
     });
@@ -110,24 +128,11 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
   return {
     push: (chunk) => take(masker.push(chunk)),
     end() {
-      const rest = masker.end();
-      buffer = Buffer.concat([buffer, rest]);
-      return settle(buffer.length, true);
+      window.append(masker.end());
+      return settle(window.length(), true);
     },
   };
 }
 
 const LINE_FEED = 0x0a;
 const NOTHING = Buffer.alloc(0);
-
-/** In order, those that touch as one, under the marker of the one that begins it; of two that begin there, the longer. */
-function joined(runs: readonly Run[]): Run[] {
-  const sorted = [...runs].sort((a, b) => a.start - b.start || b.end - a.end);
-  const out: Run[] = [];
-  for (const run of sorted) {
-    const last = out.at(-1);
-    if (last !== undefined && run.start <= last.end) last.end = Math.max(last.end, run.end);
-    else out.push({ ...run });
-  }
-  return out;
-}

@@ -4,6 +4,8 @@
  */
 
 import { table } from './assignment.ts';
+import { following } from './following.ts';
+import { type Matcher, sequenceMatcher } from './matcher.ts';
 
 export interface TokenRule {
   /** What the marker says. */
@@ -11,11 +13,13 @@ export interface TokenRule {
   /** Lower case; each match begins with one of them. */
   readonly keywords: readonly string[];
   /** What a match is, from the keyword on. */
-  readonly pattern: RegExp;
+  readonly match: Matcher;
   /** Bits a character, at least: `ghp_xxxx…` is nobody's token. */
   readonly entropy: number;
   /** What it cannot follow. */
   readonly notAfter: Uint8Array | undefined;
+  /** What the keyword is followed by. */
+  readonly next: (keyword: string) => Uint8Array;
   readonly check: (text: string) => boolean;
 }
 
@@ -24,7 +28,7 @@ const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const WORD = table('', true);
 /** For those that are long and may have these in them, so that no text is looked through again and again. */
 const LONG = table('_-', true);
-const AFTER = '(?![A-Za-z0-9])';
+const NOT_BEFORE = '[A-Za-z0-9]';
 
 interface Options {
   readonly entropy?: number;
@@ -33,18 +37,21 @@ interface Options {
   /** It may stand anywhere, and be followed by anything. */
   readonly loose?: boolean;
   readonly notAfter?: Uint8Array;
+  /** Other than letters and digits. */
+  readonly notBefore?: string;
   readonly check?: (text: string) => boolean;
 }
 
 function token(name: string, keywords: string, body: string, options: Options = {}): TokenRule {
   const { entropy = 2, anyCase = false, loose = false, notAfter, check = () => true } = options;
-  const source = loose ? body : `(?:${body})${AFTER}`;
+  const notBefore = loose ? undefined : (options.notBefore ?? NOT_BEFORE);
   return {
     name,
     keywords: keywords.split(' '),
-    pattern: new RegExp(source, anyCase ? 'iy' : 'y'),
+    match: sequenceMatcher(() => ({ source: body, anyCase, notBefore })),
     entropy,
     notAfter: loose ? undefined : (notAfter ?? WORD),
+    next: (keyword) => following(body, keyword),
     check,
   };
 }
@@ -121,12 +128,9 @@ export function tokenRules(): TokenRule[] {
       'FLW(?:SEC|PUB)K(?:_TEST)?-(?:[a-h0-9]{32}-X|[a-h0-9]{12})',
       ANY,
     ),
-    token(
-      'flyio-token',
-      'fo1_ fm1 fm2_',
-      'fo1_[\\w-]{43}|fm1[ar]_[A-Za-z0-9+/]{100,2000}={0,3}|fm2_[A-Za-z0-9+/]{100,2000}={0,3}',
-      { entropy: 4 },
-    ),
+    token('flyio-token', 'fo1_', 'fo1_[\\w-]{43}', { entropy: 4 }),
+    token('flyio-token', 'fm1', 'fm1[ar]_[A-Za-z0-9+/]{100,2000}={0,3}', { entropy: 4 }),
+    token('flyio-token', 'fm2_', 'fm2_[A-Za-z0-9+/]{100,2000}={0,3}', { entropy: 4 }),
     token('frameio-token', 'fio-u-', 'fio-u-[A-Za-z0-9_=-]{64}'),
     token('gcp-key', 'aiza', 'AIza[\\w-]{35}', { entropy: 4 }),
     token('gcp-oauth-token', 'ya29.', 'ya29\\.[\\w-]{30,1000}', { entropy: 3 }),
@@ -193,7 +197,7 @@ export function tokenRules(): TokenRule[] {
       'sk-(?:(?:proj|svcacct|admin)-(?:[\\w-]{74}|[\\w-]{58})T3BlbkFJ(?:[\\w-]{74}|[\\w-]{58})|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})(?![\\w-])',
       { entropy: 3 },
     ),
-    token('openshift-token', 'sha256~', 'sha256~[\\w-]{43}(?![\\w-])', { entropy: 4 }),
+    token('openshift-token', 'sha256~', 'sha256~[\\w-]{43}', { entropy: 4, notBefore: '[\\w-]' }),
     token('perplexity-key', 'pplx-', 'pplx-[A-Za-z0-9]{48}', { entropy: 4 }),
     token('planetscale-token', 'pscale_', 'pscale_(?:tkn|oauth|pw)_[\\w=.-]{32,64}', { ...ANY, entropy: 3 }),
     token('plaid-token', 'access-', `access-(?:sandbox|development|production)-${UUID}`),
@@ -238,7 +242,8 @@ export function tokenRules(): TokenRule[] {
       LOOSE,
     ),
     token('sourcegraph-token', 'sgp_', 'sgp_(?:(?:[a-fA-F0-9]{16}|local)_)?[a-fA-F0-9]{40}', { entropy: 3 }),
-    token('square-token', 'eaaa sq0atp-', '(?:EAAA|sq0atp-)[\\w-]{22,60}(?![\\w-])', { entropy: 3 }),
+    token('square-token', 'eaaa', 'EAAA[\\w-]{22,60}', { entropy: 3, notBefore: '[\\w-]' }),
+    token('square-token', 'sq0atp-', 'sq0atp-[\\w-]{22,60}', { entropy: 3, notBefore: '[\\w-]' }),
     token('stripe-key', 'sk_ rk_', '[sr]k_(?:test|live|prod)_[A-Za-z0-9]{10,99}'),
     token('twilio-key', 'sk', 'SK[0-9a-fA-F]{32}', { entropy: 3 }),
     token('typeform-token', 'tfp_', 'tfp_[A-Za-z0-9_.=-]{59}', { entropy: 3 }),

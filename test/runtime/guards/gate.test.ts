@@ -16,6 +16,7 @@ const PLAN: GuardedTask = {
   inputsSha256: '0'.repeat(64),
   pinned: [],
   secrets: [{ name: 'TOKEN', value: 'correct-horse' }],
+  scrubsAddresses: false,
 };
 const snapshot = snapshotOf();
 

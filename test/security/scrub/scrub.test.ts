@@ -152,6 +152,17 @@ describe('a stream', () => {
     }
   });
 
+  test('comes out the same byte by byte', () => {
+    const short = text.replace(/(?:long ){8000}/, '');
+    for (const personal of [false, true]) {
+      const scrubber = createScrubber({ ...policy, personal });
+      let out = '';
+      for (const byte of Buffer.from(short)) out += scrubber.push(Buffer.from([byte])).toString('latin1');
+      out += scrubber.end().toString('latin1');
+      expect(out).toBe(createTextScrubber({ ...policy, personal })(short));
+    }
+  });
+
   test('shows a line that has not ended, as long as nothing is in it', () => {
     const scrubber = createScrubber({ ...policy, personal: false });
     expect(scrubber.push(Buffer.from('ready? ')).toString()).toBe('ready? ');
