@@ -4,7 +4,7 @@ import { requireReaders } from '../runtime/reencrypt.ts';
 import { beginRotation, finishRotation, type RotationEdge } from '../runtime/rotate.ts';
 import { isExpired } from '../security/expiry.ts';
 import type { Database } from '../store/database.ts';
-import { activeKey, requireKey, requireUnexpired } from '../store/keyring.ts';
+import { activeKey, provePassphrase, requireKey, requireUnexpired } from '../store/keyring.ts';
 import { readersOf } from '../store/receipt-keys.ts';
 import { countByKey, kidsBeside } from '../store/receipts.ts';
 import { currentRotation, type Rotation } from '../store/rotation.ts';
@@ -30,6 +30,7 @@ export interface RotateRequest extends RotateOptions {
  */
 export async function rotateReceiptKey(session: Session, options: RotateRequest): Promise<number> {
   const { output, context, home } = session;
+  provePassphrase(readKeyring(session));
   const steps = await createSteps(context, output);
   const { state, rotation, moved } = await withStore(session, (database) => {
     const edge = { context, database, keyring: () => readKeyring(session) };

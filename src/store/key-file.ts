@@ -64,7 +64,10 @@ export function readKeyFile(path: string, uid: number, vault: Vault): StoredKey 
   const bytes = readPrivateFile(path, uid);
   const value = bytes === null ? null : parseKeyFile(bytes, path);
   if (!isObject(value)) throw malformed(path, 'expected a key file');
-  const { role, createdAt, expiresAt: end, jwk, protected: sealed } = value;
+  const { role, createdAt, expiresAt: end, jwk, protected: sealed, ...others } = value;
+  // A member that is not known may be one of those misspelt, and the key another thing without it.
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw malformed(path, `expected no member ${JSON.stringify(other)}`);
   if (!isRole(role)) throw malformed(path, `role: expected one of ${KEY_ROLES.join(', ')}`);
   const times = {
     createdAt: parseTime(createdAt, `${path}: createdAt`),
