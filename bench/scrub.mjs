@@ -54,6 +54,8 @@ const SLOW = new Set([
     '://a:b',
   ],
   ...['pwd=a1b2c3d4\n', 'password: a1b2c3d4 ', 'token="kA1q9Zxb7Wm3Lp0v" ', 'token=kA1q ', 'secret: "'],
+  ...['kind: Secret\n', 'data:\n', 'apiVersion: v1\ndata:\n', 'kind: Secret\ndata:\n  a: b\n', 'metadata:\n'],
+  ...['"kind":"Secret","data":{"a":"b"},', '"data":{', '"kind":"Secret","data":{', '\\"data\\":{\\"a\\":\\"'],
   ...['a@', 'a@a.', '@a.b', 'a.b@c.de ', '"a"@', '"a"@b.cd', '.@a.b'],
   ...['(1', '(1)', '+1', '1-', '12-', '1.', '1 ', '12345678 ', '123456789\n', '5551234567\n', '0171234567\n'],
   ...[

@@ -9,7 +9,14 @@ import { isSecretValue, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
 import { createHits } from './hits.ts';
 import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
-import { type Begun, coverData, DATA_KEYWORDS, KIND_KEYWORDS, secretAt } from './kubernetes.ts';
+import {
+  coverData,
+  DATA_KEYWORDS,
+  KIND_KEYWORDS,
+  type Met,
+  meetKind,
+  VERSION_KEYWORD,
+} from './kubernetes.ts';
 import { PEM_KEYWORD, pemAt } from './pem.ts';
 import { isPublished } from './published.ts';
 import { serviceRules } from './services.ts';
@@ -22,8 +29,8 @@ export interface Memory {
   covered: number;
   /** Where the last `curl` was. */
   curl: number;
-  /** The Kubernetes Secret that began last. */
-  secret: Begun | undefined;
+  /** Of an object of Kubernetes. */
+  readonly met: Met;
   /** Where what each rule rejected last ends. */
   readonly rejected: Float64Array;
 }
@@ -62,7 +69,12 @@ export interface Finder {
 }
 
 export function createMemory(rules: number): Memory {
-  return { covered: 0, curl: -CURL_REACH - 1, secret: undefined, rejected: new Float64Array(rules) };
+  return {
+    covered: 0,
+    curl: -CURL_REACH - 1,
+    met: { version: Number.NEGATIVE_INFINITY, secret: undefined },
+    rejected: new Float64Array(rules),
+  };
 }
 
 let finder: Finder | undefined;
@@ -82,6 +94,7 @@ function createFinder(): Finder {
   const rulesOf = [...byKeyword.values()].map((ids) => ids.map((id) => ({ id, ...(rules[id] as Rule) })));
   const curl = keywords.indexOf('curl');
   const pem = keywords.indexOf(PEM_KEYWORD);
+  const version = keywords.indexOf(VERSION_KEYWORD);
   const kinds = keywords.map((keyword) => KIND_KEYWORDS.includes(keyword));
   const data = keywords.map((keyword) => DATA_KEYWORDS.includes(keyword));
   const behindCurl = keywords.map((keyword) => CURL_USER_OPTIONS.includes(keyword));
@@ -121,8 +134,9 @@ function createFinder(): Finder {
           if (end !== 0) coverAndRemember(start, end, '[credential:private-key]');
           continue;
         }
-        if (kinds[keyword]) memory.secret = secretAt(sight, start, memory.secret);
-        if (data[keyword] && !coverData(sight, start, memory.secret, coverAndRemember)) return start;
+        if (keyword === version) memory.met.version = base + start;
+        if (kinds[keyword]) meetKind(sight, start, memory.met);
+        if (data[keyword] && !coverData(sight, start, memory.met, coverAndRemember)) return start;
         const keywordEnd = start + (lengths[keyword] as number);
         for (const rule of rulesOf[keyword] as (typeof rulesOf)[number]) {
           if (base + start < (memory.rejected[rule.id] as number)) continue;
@@ -185,10 +199,9 @@ function runsOf(bytes: Uint8Array, set: Uint8Array): (at: number) => number {
 function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   const rules: Rule[] = [];
   const byKeyword = new Map<string, number[]>([
-    ...[PEM_KEYWORD, 'curl', ...KIND_KEYWORDS, ...DATA_KEYWORDS].map((keyword): [string, number[]] => [
-      keyword,
-      [],
-    ]),
+    ...[PEM_KEYWORD, 'curl', VERSION_KEYWORD, ...KIND_KEYWORDS, ...DATA_KEYWORDS].map(
+      (keyword): [string, number[]] => [keyword, []],
+    ),
   ]);
   const add = (keywords: readonly string[], rule: Rule): void => {
     for (const keyword of keywords) {

@@ -9,13 +9,14 @@ import type { Cover, Sight } from './sight.ts';
 /** Ends of `kind`, and of `data` and `stringData`, in YAML, in JSON, and in JSON that is a text in JSON. */
 export const KIND_KEYWORDS: readonly string[] = ['kind:', 'kind"', 'kind\\"'];
 export const DATA_KEYWORDS: readonly string[] = ['data:', 'data"', 'data\\"'];
+export const VERSION_KEYWORD = 'apiversion';
 
-/** An object that said that it is a Secret. */
-export interface Begun {
-  /** Bytes from the stream's start. */
-  readonly at: number;
-  /** Of its keys in their lines. */
-  readonly column: number;
+/** What of an object was met last. */
+export interface Met {
+  /** Where an `apiVersion` was, in bytes from the stream's start. */
+  version: number;
+  /** The object that said last that it is a Secret: where, and the column of its keys in their lines. */
+  secret: { readonly at: number; readonly column: number } | undefined;
 }
 
 /** So far behind its kind an object's data is looked for, and so much of it is held back until all is there. */
@@ -26,50 +27,51 @@ const kind = matcher(() => /kind\\*["']?[ \t]{0,20}:\s{0,20}\\*["']?(?=\w)/iy);
 const secret = matcher(() => /secret(?![\w-])/iy);
 const block = matcher(() => /data:[ \t]{0,200}\r?\n/iy);
 const object = matcher(() => /data\\*"\s{0,20}:\s{0,20}\{/iy);
-/** The first key of all, in the order of the alphabet. */
-const VERSION_BEFORE = /apiVersion\\*["']?\s{0,20}:[^\n,]{1,80}[\n,]\s{0,200}$/i;
-const MAX_BEFORE = 250;
+/** The first key of all, in the order of the alphabet, and what is between it and the next. */
+const VERSION_BEFORE = /apiVersion\\*["']?\s{0,20}:[^\n,]{1,80}[\n,]\s{0,80}\\{0,8}["']?$/i;
+const MAX_BEFORE = 200;
 
-/** @returns the Secret that begins with this `kind`, undefined where another object does, or `known`. */
-export function secretAt(sight: Sight, start: number, known: Begun | undefined): Begun | undefined {
+/** Takes note of the kind that an object says here. */
+export function meetKind(sight: Sight, start: number, met: Met): void {
   const name = kind(sight, start);
-  if (name === -1) return known;
+  if (name === -1) return;
   const column = columnOf(sight.text, start);
-  if (secret(sight, name) !== -1) return { at: sight.base + start, column };
+  if (secret(sight, name) !== -1) met.secret = { at: sight.base + start, column };
   // What is further in is a part of the same object: an owner, a reference.
-  return known !== undefined && column > known.column ? known : undefined;
+  else if (met.secret !== undefined && column <= met.secret.column) met.secret = undefined;
 }
 
 /**
- * Covers the values of the data that begins here, if it is a Secret's: of the one that was begun, or of one whose kind
+ * Covers the values of the data that begins here, if it is a Secret's: of the one that was met, or of one whose kind
  * comes behind it, as in what kubectl prints.
  *
  * @returns false where only more input can tell.
  */
-export function coverData(sight: Sight, start: number, begun: Begun | undefined, cover: Cover): boolean {
+export function coverData(sight: Sight, start: number, met: Met, cover: Cover): boolean {
   const { text, base, final } = sight;
-  const isCut = (end: number): boolean => !final && end >= text.length && text.length - start < REACH;
-  const inObject = object(sight, start);
-  const body = inObject === -1 ? block(sight, start) : inObject;
-  if (body === -1) return true;
-  const isPlain = /string$/i.test(text.slice(Math.max(0, start - 6), start));
+  const mayBeFirst = base + start - met.version <= MAX_BEFORE;
+  const isNear = met.secret !== undefined && base + start - met.secret.at <= REACH;
+  if (!mayBeFirst && !isNear) return true;
+  const isPlain = text.slice(Math.max(0, start - 6), start).toLowerCase() === 'string';
   const key = isPlain ? start - 6 : start;
   // Not that of `metadata`.
   if (!/[\s"'-]/.test(text[key - 1] ?? '\n')) return true;
+  const inObject = object(sight, start);
+  const body = inObject === -1 ? block(sight, start) : inObject;
+  if (body === -1) return true;
   const column = columnOf(text, key);
-  const isBegun =
-    begun !== undefined && base + start - begun.at <= REACH && (inObject !== -1 || column === begun.column);
-  const before = text.slice(Math.max(0, key - MAX_BEFORE), key).replace(/\\*["']?$/, '');
-  const isFirst = VERSION_BEFORE.test(before);
-  if (!isBegun && !isFirst) return true;
+  const isMet = isNear && (inObject !== -1 || column === met.secret?.column);
+  const isFirst = mayBeFirst && VERSION_BEFORE.test(text.slice(Math.max(0, key - MAX_BEFORE), key));
+  if (!isMet && !isFirst) return true;
 
+  const isCut = (end: number): boolean => !final && end >= text.length && text.length - start < REACH;
   const entries = inObject === -1 ? readBlock(text, body, column) : readObject(text, body);
   if (isCut(entries.end)) return false;
   if (isFirst) {
     const kindBehind = inObject === -1 ? kindBehindBlock : kindBehindObject;
     const behind = kindBehind(text, entries.end, column);
     if (behind === 'unknown' && isCut(text.length)) return false;
-    if (behind === 'other' || (behind !== 'secret' && !isBegun)) return true;
+    if (behind === 'other' || (behind !== 'secret' && !isMet)) return true;
   }
   coverValues(text, entries, isPlain, cover);
   return true;
@@ -88,25 +90,33 @@ const PLACEHOLDER = /^(?:\{\{.*\}\}|\$\{.*\}|\$\(.*\)|<[\w -]+>)$/;
 /** Base64 of fewer than six bytes: as with declared secrets, innocent text is full of it. */
 const SHORT = /^(?:[\w+/]{0,7}|[\w+/]{6}==|[\w+/]{7}=)$/;
 
+/** As far as anyone indents: a line may be as long as the text. */
 function columnOf(text: string, at: number): number {
-  return at - 1 - text.lastIndexOf('\n', at - 1);
+  const from = Math.max(0, at - MAX_COLUMN);
+  const line = text.slice(from, at).lastIndexOf('\n');
+  return line === -1 && from > 0 ? MAX_COLUMN : at - from - line - 1;
 }
+
+const MAX_COLUMN = 200;
 
 /** What the keys behind some data say of the object that it is in; `unknown` where the text ends before they do. */
 type Kind = 'secret' | 'other' | 'none' | 'unknown';
 
 function kindBehindBlock(text: string, end: number, column: number): Kind {
   SIBLING.lastIndex = end;
-  for (let line = SIBLING.exec(text); line !== null; line = SIBLING.exec(text)) {
+  for (let count = 0, line = SIBLING.exec(text); line !== null; count++, line = SIBLING.exec(text)) {
+    if (count === MAX_SIBLINGS) return 'none';
     const [, indent = '', rest = ''] = line;
     if (rest === '') continue;
-    if (indent.length < column || rest.startsWith('-')) return 'none';
+    if (indent.length < column || /^(?:-|apiVersion:)/.test(rest)) return 'none';
     if (indent.length > column || !/^kind:/i.test(rest)) continue;
     return /^kind:[ \t]*["']?secret["']?\s*$/i.test(rest) ? 'secret' : 'other';
   }
   return 'unknown';
 }
 
+/** Its kind is the next key but for `immutable`; more of them would be read again for every object. */
+const MAX_SIBLINGS = 8;
 const SIBLING = /([ \t]*)([^\n]*)\n/y;
 
 function kindBehindObject(text: string, end: number): Kind {

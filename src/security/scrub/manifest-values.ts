@@ -44,7 +44,8 @@ function withoutQuotes(value: string, start: number): Value {
 const NAME = /[\s,]*(\\*)"[\w.-]{1,253}\\*"\s*:\s*/y;
 const MAX_NAME = 300;
 const TEXT = /(?:[^"\\]|\\.)*/sy;
-const OTHER = /[^\s,}"\\]*/y;
+/** A number or a word; no object, since the mapping is flat. */
+const OTHER = /[\w.+-]+/y;
 const CLOSING = /[\s,]*\}/y;
 
 /** In JSON, or JSON that is a text in JSON: from behind the opening brace. */
@@ -59,7 +60,9 @@ export function readObject(text: string, from: number): Entries {
     const quote = `${escaped}"`;
     at = NAME.lastIndex;
     if (!text.startsWith(quote, at)) {
-      at = lastIndexAfter(OTHER, text, at);
+      const end = lastIndexAfter(OTHER, text, at);
+      if (end === at && at < text.length) return { values, end: at };
+      at = end;
       continue;
     }
     const start = at + quote.length;
