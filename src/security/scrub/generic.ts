@@ -32,7 +32,9 @@ const WEAK = /^(?:key|access|api|auth)$/i;
 const PASSWORD = /passw|pwd|passphrase/i;
 const STRONG =
   /token|secret|passw|passphrase|pwd|cred|(?:api|access|auth|private|account|master|encryption|signing|license)[_.-]?key/i;
-const DIGEST_OR_ID = /^(?:[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+/** With words before it too, as keys of caches have them. */
+const DIGEST_OR_ID =
+  /^(?:[a-z]\w{0,24}[-.]){0,5}(?:[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
 const MAX_NAME = 50;
 const MAX_VALUE = 150;

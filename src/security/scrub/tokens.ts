@@ -111,6 +111,7 @@ export function tokenRules(): TokenRule[] {
     token('databricks-token', 'dapi', 'dapi[a-f0-9]{32}(?:-\\d)?', { entropy: 3 }),
     token('defined-token', 'dnkey-', 'dnkey-[a-z0-9=_-]{26}-[a-z0-9=_-]{52}', ANY),
     token('digitalocean-token', 'doo_v1_ dop_v1_ dor_v1_', 'do[opr]_v1_[a-f0-9]{64}', ANY),
+    token('docker-token', 'dckr_pat_ dckr_oat_', 'dckr_[op]at_[\\w-]{27,32}', { entropy: 3 }),
     token(
       'doppler-token',
       'dp.',
