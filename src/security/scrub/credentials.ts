@@ -5,7 +5,7 @@
 import { AFTER_NAME, assignedAt, MAX_TO_SIGN, NAME_REST, skip } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
 import { ANY_BYTE } from './following.ts';
-import { isSecretValue, TELLING, VALUE } from './generic.ts';
+import { isSecretName, type Looks, looksOf, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
 import { createHits } from './hits.ts';
 import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
@@ -50,6 +50,8 @@ interface Search extends Sight {
   valueAt(nameEnd: number): number;
   /** The end of the run of what values are made of, of which there is something at `at`. */
   valueEnd(at: number): number;
+  /** What the value there looks like; undefined where it is no secret. */
+  looksAt(value: number): Looks | undefined;
   /** Whether this byte comes within so many. */
   has(byte: number, at: number, within: number): boolean;
 }
@@ -166,13 +168,20 @@ function createSearch(sight: Sight): Search {
   const { bytes } = sight;
   const names = runsOf(bytes, NAME_REST);
   const values = runsOf(bytes, VALUE);
-  let seen = -1;
-  let next = -1;
+  let [judged, seen, next] = [-1, -1, -1];
+  let looks: Looks | undefined;
   return {
     ...sight,
     // What is longer than any rest of a name has no sign within reach.
     valueAt: (at) => (names(at) - at > MAX_TO_SIGN ? -1 : assignedAt(bytes, at, bytes.length)),
     valueEnd: values,
+    looksAt(value) {
+      if (value !== judged) {
+        judged = value;
+        looks = looksOf(bytes, sight.text, value, values(value));
+      }
+      return looks;
+    },
     has(byte, at, within) {
       if (seen !== byte || (next !== -1 && next < at)) {
         seen = byte;
@@ -266,13 +275,12 @@ function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   add(TELLING, {
     next: () => AFTER_NAME,
     at(sight, start, keywordEnd, cover) {
-      const { text, bytes, valueAt, valueEnd } = sight;
+      const { text, bytes, valueAt, valueEnd, looksAt } = sight;
       const value = valueAt(keywordEnd);
-      if (value === -1) return 0;
-      const end = valueEnd(value);
-      if (isSecretValue(bytes, text, { name: start, nameEnd: keywordEnd, value, end })) {
+      const looks = value === -1 ? undefined : looksAt(value);
+      if (looks !== undefined && isSecretName(bytes, text, { start, end: keywordEnd, value }, looks)) {
         // Told by its name; the marker says more where it is also one of those above.
-        cover(value, end, `[credential:${tokenNameAt(sight, value) ?? 'assigned'}]`);
+        cover(value, valueEnd(value), `[credential:${tokenNameAt(sight, value) ?? 'assigned'}]`);
       }
       return 0;
     },

@@ -47,30 +47,43 @@ const MIN_ENTROPY = 3.5;
 /** A value of small letters alone, or of capitals, is a word. */
 const TELLING_VALUE = /[0-9]|[a-z][A-Z]/;
 
+/** What a value looks like, whatever its name. */
+export interface Looks {
+  /** As a token does; a password need not. */
+  readonly isRandom: boolean;
+  readonly isPassword: boolean;
+  readonly isDigestOrId: boolean;
+}
+
+/** @returns undefined for what is no secret under any name. */
+export function looksOf(bytes: Uint8Array, text: string, start: number, end: number): Looks | undefined {
+  const length = end - start;
+  if (length < 8 || length > MAX_VALUE) return undefined;
+  if (end < bytes.length && TERMINATORS[bytes[end] as number] !== 1) return undefined;
+  const value = text.slice(start, end);
+  if (!TELLING_VALUE.test(value)) return undefined;
+  const isRandom = length >= 10 && entropyOf(value) >= MIN_ENTROPY && !readsAsName(value);
+  const looks = { isRandom, isPassword: isPassword(value), isDigestOrId: DIGEST_OR_ID.test(value) };
+  return (isRandom || looks.isPassword) && !isPublished(value) ? looks : undefined;
+}
+
 /**
- * @param at where the telling part of the name begins and ends, and the value begins and ends.
- * @returns whether the value is to be removed.
+ * @param name where the telling part of the name begins and ends, and the value begins.
+ * @returns whether what such a value is assigned to this name is to be removed.
  */
-export function isSecretValue(
+export function isSecretName(
   bytes: Uint8Array,
   text: string,
-  at: { readonly name: number; readonly nameEnd: number; readonly value: number; readonly end: number },
+  name: { readonly start: number; readonly end: number; readonly value: number },
+  looks: Looks,
 ): boolean {
-  const { end } = at;
-  const length = end - at.value;
-  if (length < 8 || length > MAX_VALUE) return false;
-  if (end < bytes.length && TERMINATORS[bytes[end] as number] !== 1) return false;
-  const value = text.slice(at.value, end);
-  if (!TELLING_VALUE.test(value)) return false;
-  const name = text.slice(nameStart(bytes, at.name), at.value);
-  if (!(PASSWORD.test(name) && isPassword(value))) {
-    if (length < 10 || entropyOf(value) < MIN_ENTROPY || readsAsName(value)) return false;
-  }
-  const word = text.slice(at.name, at.nameEnd);
+  const whole = text.slice(nameStart(bytes, name.start), name.value);
+  if (!looks.isRandom && !PASSWORD.test(whole)) return false;
+  const word = text.slice(name.start, name.end);
   // `rapId` and `tApir` are parts of other words.
   if (/^api$/i.test(word) && !/^(?:api|Api|API)$/.test(word)) return false;
-  if (WEAK.test(word) && DIGEST_OR_ID.test(value) && !STRONG.test(name)) return false;
-  return !NOT_SECRET.test(name) && !isPublished(value);
+  if (looks.isDigestOrId && WEAK.test(word) && !STRONG.test(whole)) return false;
+  return !NOT_SECRET.test(whole);
 }
 
 /** The name's first letter, and the word before it: a `public key` is none that is secret. */
