@@ -67,7 +67,7 @@ function itemsOf({ source, anyCase }: Source): Item[] | undefined {
     at = COUNT.lastIndex = ATOM.lastIndex;
     const [count, min = '1', max = min] = COUNT.exec(source) ?? [''];
     at += count.length;
-    if (/[?*+]/.test(source[at] ?? '')) return undefined;
+    if (Number(min) === 0 || /[?*+]/.test(source[at] ?? '')) return undefined;
     const set = setOf(atom, anyCase);
     const before = items.at(-1);
     if (before !== undefined && before.min < before.max && set.some((has, byte) => has && before.set[byte])) {

@@ -28,6 +28,9 @@ describe('a sequence is matched as its regular expression would', () => {
 
   test('whatever the text, the case and what may not follow', () => {
     const sources = [
+      'a[b-]{1,3}_{0,2}',
+      'a[bc]{1,2}_{1,2}\\.?',
+
       'ab[a-c]{2}',
       'a[ab-]{1,4}',
       'a[ab]{2}-[bc]{2,3}',
