@@ -8,7 +8,7 @@ import { parseSigningKey } from '../../src/security/signing-keys.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { findReceipt, listReceipts } from '../../src/store/receipts.ts';
-import { type CrashRig, createRig, expectDone } from '../support/crash-rig.ts';
+import { type CrashRig, createRig, expectDone, stepsToTry } from '../support/crash-rig.ts';
 import { makeLegacyStore } from '../support/legacy-store.ts';
 
 /** An import takes over 100 in one transaction: with these it takes two, and can be cut between them. */
@@ -36,7 +36,7 @@ test('SIGKILL at each step of an import: what is there verifies, nothing twice, 
   const into = (name: string) => ({ env: { ...env, AX_STORE: join(rig.root, name) } });
   const steps = await rig.countSteps(args, into('counting'));
   expect(steps).toBeGreaterThan(10);
-  for (let at = 1; at <= steps; at++) {
+  for (const at of stepsToTry(steps)) {
     const store = into(`store-${at}`);
     const { signal } = await rig.ax(args, { ...store, atStep: { at, signal: 'SIGKILL' } });
     expect(signal, `step ${at} of ${steps}`).toBe('SIGKILL');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { loadKeyring } from '../../src/store/keyring.ts';
 import { createVault } from '../../src/store/vault.ts';
-import { type AtStep, type CrashRig, createRig, expectDone } from '../support/crash-rig.ts';
+import { type AtStep, type CrashRig, createRig, expectDone, stepsToTry } from '../support/crash-rig.ts';
 
 const UID = process.getuid?.() ?? -1;
 const FIRST = { AX_KEYRING_PASSPHRASE: 'correct horse battery staple' };
@@ -63,7 +63,7 @@ test('SIGKILL at each step of protect: every key opens, and a rerun finishes', {
   const steps = await rig.countSteps(PROTECT, { env: FIRST });
   cpSync(clear, keysDir(), { recursive: true });
   expect(steps).toBeGreaterThan(15);
-  for (let at = 1; at <= steps; at++) {
+  for (const at of stepsToTry(steps)) {
     const after = await killedAndRepeated(PROTECT, FIRST, { at, signal: 'SIGKILL' });
     expect(after).toEqual({ keys: 3, salts: 1 });
   }

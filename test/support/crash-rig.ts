@@ -277,6 +277,15 @@ function bytesOf(path: string): Buffer {
   }
 }
 
+/** With `AX_CRASH_ROUNDS` set to as many, every step is tried; a short run takes every third one, and the last. */
+const ROUNDS = Number(process.env.AX_CRASH_ROUNDS ?? 0);
+
+/** Which of so many steps to kill a command at, from 1. */
+export function stepsToTry(steps: number): number[] {
+  const all = Array.from({ length: steps }, (_, index) => index + 1);
+  return ROUNDS >= steps ? all : all.filter((at) => at % 3 === 1 || at === steps);
+}
+
 /** Numbers from 0 up to 1 that are the same in every run (mulberry32). */
 export function seededNumbers(seed: number): () => number {
   let state = seed;
