@@ -165,6 +165,20 @@ export function resealReceipt(
   }
 }
 
+function signerOf(id: string, envelope: Envelope, hostKeys: readonly VerificationKey[]): VerificationKey {
+  try {
+    const [signer] = verifyThreshold(envelope, hostKeys, 1);
+    if (signer !== undefined) return signer;
+  } catch (error) {
+    if (!isAxError(error, 'SIGNATURE_UNTRUSTED')) throw error;
+    throw new AxError('SIGNATURE_UNTRUSTED', `receipt ${id}: signed by no host that is known here`, {
+      hint: 'where it was written: ax keys export --role host; here: ax keys import --role host <file>',
+      cause: error,
+    });
+  }
+  throw new AxError('INTERNAL', 'a threshold of one was met by no key');
+}
+
 /**
  * Verifies an opened receipt: signed by a host key that is known here, and saying of itself what its row says.
  *
@@ -175,8 +189,7 @@ export function verifyReceipt(
   { envelope, statement }: OpenedReceipt,
   hostKeys: readonly VerificationKey[],
 ): { keyid: string } {
-  const [signer] = verifyThreshold(envelope, hostKeys, 1);
-  if (signer === undefined) throw new AxError('INTERNAL', 'a threshold of one was met by no key');
+  const signer = signerOf(receipt.id, envelope, hostKeys);
   if (statement._type !== STATEMENT_TYPE || !isObject(statement.predicate)) {
     throw tampered(receipt.id, 'it is not an in-toto Statement v1');
   }
