@@ -172,7 +172,7 @@ function signerOf(id: string, envelope: Envelope, hostKeys: readonly Verificatio
   } catch (error) {
     if (!isAxError(error, 'SIGNATURE_UNTRUSTED')) throw error;
     throw new AxError('SIGNATURE_UNTRUSTED', `receipt ${id}: signed by no host that is known here`, {
-      hint: 'where it was written: ax keys export --role host; here: ax keys import --role host <file>',
+      hint: 'if you know the host that signed it: ax keys import --role host <its public key>',
       cause: error,
     });
   }

@@ -67,7 +67,7 @@ function refusal(envelope: Envelope, { counted, verified, threshold }: Count): A
   const found = `found ${verified.length}`;
   return broken === undefined
     ? new AxError('SIGNATURE_UNTRUSTED', `${expected}, ${found}`, {
-        hint: 'if you know the host that signed it: ax keys import --role host <its public key>',
+        hint: 'see which keys are trusted with: ax trust list',
       })
     : new AxError(
         'SIGNATURE_INVALID',
