@@ -55,7 +55,7 @@ export function addKeys({ add, group, context }: Tree): void {
         'Make a new key. For the receipt key (the default), every receipt of this store is re-wrapped for it; with ' +
         '--reencrypt, the content key of each is replaced as well, so that a content key which got out opens nothing ' +
         'that is here. Recipients that receipts have beside the receipt key stay, revoked ones do not; one whose public ' +
-        'key is not here ends it before it begins, unless --without names it. A rotation that was cut short is ' +
+        'key is not here or has expired ends it before it begins, unless --without names it. A rotation that was cut short is ' +
         'finished by the next one. For the signing key, what the old one signed still verifies, and ax.lock wants a ' +
         'new signature. Rotation cannot take back what was copied: whoever has an old key, or a content key, and an ' +
         'old copy of the store (a backup, a snapshot of the file system, an export, blocks that a disk has not ' +

@@ -47,7 +47,7 @@ export function reencrypt(
 /**
  * Refuses a re-encryption that would shut out a reader without anybody having said so.
  *
- * @throws KEY_UNKNOWN naming the readers whose public keys are not here
+ * @throws KEY_UNKNOWN naming the readers whose public keys are not here or have expired
  */
 export function requireReaders(kids: readonly string[], readers: Readers): void {
   const unknown = kids.filter((kid) => !readers.has(kid));
@@ -55,7 +55,7 @@ export function requireReaders(kids: readonly string[], readers: Readers): void 
   if (first === undefined) return;
   throw new AxError(
     'KEY_UNKNOWN',
-    `expected the public key of every reader that receipts are sealed to, found none of ${unknown.join(', ')}`,
+    `expected the public key of every reader that receipts are sealed to, found none, or one that has expired, of ${unknown.join(', ')}`,
     {
       hint: `ax keys import <its public key>, or leave it out: ax keys rotate --reencrypt --without ${first}`,
     },

@@ -94,22 +94,31 @@ export type Readers = ReadonlyMap<string, Recipient | null>;
 
 /**
  * Every key that is known here, by kid. Receipt keys of the keyring do not stay, since another takes their place,
- * nor do recipients that were revoked, and those to be left out.
+ * nor do recipients that were revoked, and those to be left out. One that has expired is not among them, as if it were
+ * not here: nothing is sealed to it, and nobody has said that its reader is to be shut out.
  *
  * @throws ENVIRONMENT_MALFORMED, KEY_MALFORMED
  */
 export function readersOf(context: Context, keyring: Keyring, leftOut: readonly string[]): Readers {
+  const now = context.now();
   const ringed = keyring.filter(({ role }) => role === 'receipt' || role === 'recipient');
   return new Map<string, Recipient | null>([
-    ...environmentRecipients(context).map((key) => [key.kid, key] as const),
-    ...environmentKey(context).map((key) => [key.kid, key] as const),
-    ...ringed.map((entry) => [entry.kid, stays(entry)] as const),
+    ...[...environmentRecipients(context), ...environmentKey(context)]
+      .filter((key) => !isExpired(key, now))
+      .map((key) => [key.kid, key] as const),
+    ...ringed
+      .filter((entry) => !stays(entry) || !isExpired(entry, now))
+      .map((entry) => [entry.kid, stays(entry) ? recipientOf(entry) : null] as const),
     ...leftOut.map((kid) => [kid, null] as const),
   ]);
 }
 
-function stays({ role, state, publicJwk, kid }: KeyEntry): Recipient | null {
-  return role === 'recipient' && state === 'active' ? parseX25519Recipient(publicJwk, kid) : null;
+function stays({ role, state }: KeyEntry): boolean {
+  return role === 'recipient' && state === 'active';
+}
+
+function recipientOf({ publicJwk, kid }: KeyEntry): Recipient {
+  return parseX25519Recipient(publicJwk, kid);
 }
 
 function environmentKey(context: Context): ReceiptKey[] {

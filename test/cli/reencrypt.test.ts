@@ -130,7 +130,7 @@ test('a reader whose public key is not here ends it before it begins; AX_RECIPIE
   const refused = await rig.ax('keys', 'rotate', '--reencrypt');
   expect(refused).toMatchObject({ exitCode: 66, stdout: '' });
   expect(lines(refused.stderr)).toEqual([
-    `ax: error[KEY_UNKNOWN]: expected the public key of every reader that receipts are sealed to, found none of ${stranger.kid}`,
+    `ax: error[KEY_UNKNOWN]: expected the public key of every reader that receipts are sealed to, found none, or one that has expired, of ${stranger.kid}`,
     `ax: hint: ax keys import <its public key>, or leave it out: ax keys rotate --reencrypt --without ${stranger.kid}`,
   ]);
   expect([await show(rig, id), await keysOf(rig)]).toEqual(before);
@@ -154,6 +154,55 @@ test('a reader whose public key is not here ends it before it begins; AX_RECIPIE
   expect(await stranger.decrypts(id)).toBe(66);
   expect((await show(rig, id)).receipt.recipients).toEqual([{ kid: left.kid, alg: 'A256KW' }]);
   expect((await rotations(rig)).at(-1)).toMatchObject({ step: 'end', leftOut: [stranger.kid] });
+});
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+test('a reader whose key has expired is sealed to no more, and shut out of what there is only by --without', async () => {
+  const rig = await rigWithRun();
+  await rig.ax('keys', 'generate', '--role', 'recipient', '--expires', '10d');
+  const kid = (await keysOf(rig)).find(({ role }) => role === 'recipient')?.kid ?? '';
+  const exported = (await rig.ax('keys', 'export', '--role', 'recipient')).stdout;
+  await rig.ax('run', 'hello');
+  const id = await idOf(rig);
+  const before = [await show(rig, id), await keysOf(rig)];
+  for (const env of [{}, { AX_RECIPIENTS: exported }]) {
+    const refused = await rig.axWith({ env, later: 10 * DAY_MS }, 'keys', 'rotate', '--reencrypt');
+    expect(refused).toMatchObject({ exitCode: 66, stdout: '' });
+    expect(lines(refused.stderr)).toEqual([
+      `ax: error[KEY_UNKNOWN]: expected the public key of every reader that receipts are sealed to, found none, or one that has expired, of ${kid}`,
+      `ax: hint: ax keys import <its public key>, or leave it out: ax keys rotate --reencrypt --without ${kid}`,
+    ]);
+    expect([await show(rig, id), await keysOf(rig)]).toEqual(before);
+  }
+  const left = await rig.axWith(
+    { later: 10 * DAY_MS },
+    'keys',
+    'rotate',
+    '--reencrypt',
+    '--without',
+    kid,
+    '--json',
+  );
+  expect(rotated(left)).toMatchObject({ reencrypted: 1, leftOut: [kid] });
+  expect((await show(rig, id)).receipt.recipients).toHaveLength(1);
+});
+
+test('--catch-up seals nothing to a key that has expired', async () => {
+  const rig = await rigWithRun();
+  await rig.ax('run', 'hello', '--store', 'second');
+  await rig.ax('keys', 'rotate', '--expires', '10d');
+  const recipients = async () =>
+    JSON.parse((await rig.ax('receipts', 'list', '--store', 'second', '--json')).stdout).receipts[0]
+      .recipients;
+  const before = await recipients();
+  const catchUp = ['keys', 'rotate', '--catch-up', '--store', 'second'];
+  const refused = await rig.axWith({ later: 10 * DAY_MS }, ...catchUp);
+  expect(refused).toMatchObject({ exitCode: 77, stdout: '' });
+  expect(lines(refused.stderr)[0]).toContain('error[KEY_EXPIRED]');
+  expect(await recipients()).toEqual(before);
+  expect((await rig.ax(...catchUp)).exitCode).toBe(0);
+  expect(await recipients()).not.toEqual(before);
 });
 
 test('a receipt that no receipt key of the keyring opens stays as it is', async () => {
