@@ -116,10 +116,10 @@ async function verifyMany(
   const { output, context } = session;
   const steps = await createSteps(context, output);
   const digestOf = digestsOf(session, options);
-  const tally = await withStore(session, (database) => {
+  const tally = await withStore(session, async (database) => {
     const keys = verifyingKeys(session, context);
     recordReadOfMany(session, database, since);
-    const tally = tallyOf(database, { keys, since, digestOf, steps });
+    const tally = await tallyOf(database, { keys, since, digestOf, steps });
     findMissing(database, since, (missing) => count(tally, { ...missing, verdict: 'missing' }));
     return tally;
   });
@@ -146,14 +146,14 @@ interface Going {
   readonly steps: Steps;
 }
 
-function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Tally {
+async function tallyOf(database: Database, { keys, since, digestOf, steps }: Going): Promise<Tally> {
   const tally: Tally = {
     verdicts: { valid: 0, tampered: 0, revoked: 0, expired: 0, untrusted: 0, unreadable: 0, missing: 0 },
     outputs: { same: 0, changed: 0, 'not-there': 0 },
     problems: [],
   };
   let done = 0;
-  for (const one of verifyReceipts(database, { since }, keys)) {
+  for await (const one of verifyReceipts(database, { since }, keys)) {
     if (one.verdict !== 'valid') {
       count(tally, { id: one.id, verdict: one.verdict, message: one.error.message });
     } else {

@@ -186,10 +186,16 @@ function signerOf(id: string, envelope: Envelope, hostKeys: readonly Verificatio
  */
 export function verifyReceipt(
   receipt: StoredReceipt,
-  { envelope, statement }: OpenedReceipt,
+  opened: OpenedReceipt,
   hostKeys: readonly VerificationKey[],
 ): { keyid: string } {
-  const signer = signerOf(receipt.id, envelope, hostKeys);
+  const signer = signerOf(receipt.id, opened.envelope, hostKeys);
+  requireOwnRow(receipt, opened);
+  return { keyid: signer.kid };
+}
+
+/** The part of `verifyReceipt` that is not about the signature. @throws RECEIPT_TAMPERED */
+export function requireOwnRow(receipt: StoredReceipt, { statement }: OpenedReceipt): void {
   if (statement._type !== STATEMENT_TYPE || !isObject(statement.predicate)) {
     throw tampered(receipt.id, 'it is not an in-toto Statement v1');
   }
@@ -220,7 +226,6 @@ export function verifyReceipt(
       );
     }
   }
-  return { keyid: signer.kid };
 }
 
 /** The refusal of a receipt that is not as it was written. */

@@ -57,26 +57,30 @@ export function verifyStored(
   receipt: StoredReceipt,
   keys: VerifyingKeys,
 ): VerifiedReceipt {
+  const opened = openReceipt(receipt, keys.identities);
+  const { keyid } = verifyReceipt(receipt, opened, keys.hosts);
   const revocations = revocationsIn(database, keys.keyring);
-  return verifyAgainst(database, receipt, { keys, revocations, ends: readEnds(database, [receipt.runId]) });
+  const ends = readEnds(database, [receipt.runId]);
+  return placeSigned(database, { receipt, opened, keyid }, { ...keys, revocations, ends });
 }
 
-/** What receipts are verified against, of which much is the same for many. */
-export interface Against {
-  readonly keys: VerifyingKeys;
+/** What is known beside a receipt, of which much is the same for many. */
+export interface Surroundings extends VerifyingKeys {
   readonly revocations: Revocations;
   /** Of the receipt's run, among others. */
   readonly ends: RunEnds;
 }
 
-/** `verifyStored`, with what it reads of the audit log at hand. @throws as that does */
-export function verifyAgainst(
+/**
+ * The last part of `verifyStored`: what the audit log says of a receipt that this key has signed, and of the key.
+ *
+ * @throws RECEIPT_TAMPERED, KEY_REVOKED, KEY_EXPIRED
+ */
+export function placeSigned(
   database: Database,
-  receipt: StoredReceipt,
-  { keys: { identities, hosts, keyring, now }, revocations, ends }: Against,
+  { receipt, opened, keyid }: { receipt: StoredReceipt; opened: OpenedReceipt; keyid: string },
+  { keyring, now, revocations, ends }: Surroundings,
 ): VerifiedReceipt {
-  const opened = openReceipt(receipt, identities);
-  const { keyid } = verifyReceipt(receipt, opened, hosts);
   const { id, runId } = receipt;
   const { seq, hash } = auditOf(receipt, opened.statement);
   const problem = auditPositionProblem(database, ends, { receiptId: id, runId, seq, hash });

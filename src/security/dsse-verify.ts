@@ -1,6 +1,7 @@
 /** DSSE v1 (secure-systems-lab/dsse, protocol.md): verifying by several keys. */
 import { AxError } from '../errors.ts';
 import { type Envelope, pae } from './dsse.ts';
+import { verifyEd25519Aside } from './ed25519.ts';
 import { type VerificationKey, verifySignature } from './signing-keys.ts';
 
 /**
@@ -25,6 +26,19 @@ export function verifiedKeys(envelope: Envelope, keys: readonly VerificationKey[
     }
   }
   return verified;
+}
+
+/**
+ * Whether the first signature is by this key and names it, so that it is the first of `verifiedKeys`. It is found out
+ * on another thread where that is worth it.
+ */
+export async function isFirstSigner(envelope: Envelope, key: VerificationKey): Promise<boolean> {
+  const [first] = envelope.signatures;
+  if (first === undefined || first.keyid !== key.kid) return false;
+  const message = pae(envelope.payloadType, envelope.payload);
+  return key.algorithm === 'Ed25519'
+    ? verifyEd25519Aside(key.publicKey, message, first.sig)
+    : verifySignature(key, message, first.sig);
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   serializeEnvelope,
   signEnvelope,
 } from '../../src/security/dsse-sign.ts';
-import { verifiedKeys, verifyThreshold } from '../../src/security/dsse-verify.ts';
+import { isFirstSigner, verifiedKeys, verifyThreshold } from '../../src/security/dsse-verify.ts';
 import { verifyHmacSha256 } from '../../src/security/hmac.ts';
 import { type JsonValue, parseJson } from '../../src/security/json.ts';
 import { localSigner } from '../../src/security/signer.ts';
@@ -202,6 +202,27 @@ describe('verifiedKeys', () => {
     }));
     const signatures = [...bad, ...envelope.signatures, ...bad];
     expect(kids(verifiedKeys({ ...envelope, signatures }, [alice, bob]))).toEqual(kids([alice, bob]));
+  });
+
+  it('has the first signer at its head, who is found by the first signature and its name alone', async () => {
+    const envelope = signEnvelope(TYPE, BODY, [alice, bob]);
+    const [first, second] = envelope.signatures as [Envelope['signatures'][0], Envelope['signatures'][0]];
+    expect(await isFirstSigner(envelope, alice)).toBe(true);
+    expect(kids(verifiedKeys(envelope, [bob, alice]))[0]).toBe(alice.kid);
+    expect(await isFirstSigner(signEnvelope(TYPE, BODY, [team]), team)).toBe(true);
+    const others: readonly (readonly [Envelope, VerificationKey])[] = [
+      [envelope, bob],
+      [envelope, team],
+      [{ ...envelope, signatures: [] }, alice],
+      [{ ...envelope, signatures: [second, first] }, alice],
+      [{ ...envelope, signatures: [{ ...first, keyid: '' }] }, alice],
+      [{ ...envelope, signatures: [{ ...second, keyid: alice.kid }] }, alice],
+      [{ ...envelope, signatures: [{ ...first, sig: Buffer.alloc(64) }, first] }, alice],
+      [{ ...envelope, payload: Buffer.from('other') }, alice],
+      [{ ...envelope, payloadType: 'other' }, alice],
+      [{ ...signEnvelope(TYPE, BODY, [team]), payload: Buffer.from('other') }, team],
+    ];
+    for (const [other, key] of others) expect(await isFirstSigner(other, key)).toBe(false);
   });
 
   it('never believes the jwk beside a signature', () => {

@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { FIELD_PRIME, littleEndian, privateKeyObject, rawPublicKey } from '../../src/security/curve25519.ts';
-import { importEd25519, signEd25519, verifyEd25519 } from '../../src/security/ed25519.ts';
+import { importEd25519, signEd25519, verifyEd25519, verifyEd25519Aside } from '../../src/security/ed25519.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
 
 const hex = (text: string) => Buffer.from(text, 'hex');
@@ -10,6 +10,12 @@ const hex = (text: string) => Buffer.from(text, 'hex');
 function accepts(key: Buffer, message: Buffer, signature: Buffer): boolean {
   const publicKey = importEd25519(key);
   return publicKey !== undefined && verifyEd25519(publicKey, message, signature);
+}
+
+/** The same, aside. */
+async function acceptsAside(key: Buffer, message: Buffer, signature: Buffer): Promise<boolean> {
+  const publicKey = importEd25519(key);
+  return publicKey !== undefined && (await verifyEd25519Aside(publicKey, message, signature));
 }
 
 function encode(y: bigint, sign: 0n | 1n = 0n): Buffer {
@@ -62,6 +68,21 @@ describe('RFC 8032 section 7.1', () => {
     expect(flips(signature).filter((bad) => accepts(key, message, bad))).toEqual([]);
     expect(flips(key).filter((bad) => accepts(bad, message, signature))).toEqual([]);
     expect(flips(message).filter((bad) => accepts(key, bad, signature))).toEqual([]);
+  });
+
+  it('comes to the same aside, for every flipped bit of a signature and for every length', async () => {
+    const { key, message, signature } = RFC8032[2] as (typeof RFC8032)[number];
+    const longer = Buffer.concat([signature, Buffer.alloc(66)]);
+    const lengths = Array.from({ length: 130 }, (_, n) => longer.subarray(0, n));
+    const flipped = Array.from({ length: 512 }, (_, bit) => {
+      const copy = Buffer.from(signature);
+      copy[bit >> 3] = (copy[bit >> 3] as number) ^ (1 << (bit & 7));
+      return copy;
+    });
+    const all = [...lengths, ...flipped];
+    const aside = await Promise.all(all.map((one) => acceptsAside(key, message, one)));
+    expect(aside).toEqual(all.map((one) => accepts(key, message, one)));
+    expect(aside.filter(Boolean)).toHaveLength(1);
   });
 
   it('refuses S + L, the other half of a malleable signature', () => {
@@ -160,6 +181,14 @@ describe.skipIf(!haveVectors)('C2SP/CCTV ed25519vectors', () => {
     expect(cases).toHaveLength(914);
     expect(accepted).toHaveLength(43);
     expect(accepted.map(({ number }) => number)).toEqual(allowed.map(({ number }) => number));
+  });
+
+  it('comes to the same aside', async () => {
+    const aside = await Promise.all(
+      cases.map((row) => acceptsAside(hex(row.key), Buffer.from(row.msg), hex(row.sig))),
+    );
+    expect(aside).toEqual(cases.map((row) => accepts(hex(row.key), Buffer.from(row.msg), hex(row.sig))));
+    expect(aside.filter(Boolean)).toHaveLength(43);
   });
 
   it('refuses a key when it is imported exactly when A is of small order or not canonical', () => {
