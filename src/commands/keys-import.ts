@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { approvalKeys } from '../manifest/trust.ts';
@@ -7,7 +6,6 @@ import { parseX25519Recipient } from '../security/encryption-keys.ts';
 import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { type Ed25519PublicJwk, parseJwk, publicJwk, type X25519PublicJwk } from '../security/jwk.ts';
 import { type Ed25519VerificationKey, parseVerificationKey } from '../security/signing-keys.ts';
-import { readFileIfPresent } from '../store/files.ts';
 import { activeKey, type Keyring } from '../store/keyring.ts';
 import { isMarkedRevoked, parseRevokedJwk } from '../store/revoked-jwk.ts';
 import {
@@ -19,6 +17,7 @@ import {
   requireRoomForRecipient,
 } from './keys-access.ts';
 import { importSigningKey, parseSshFile } from './keys-import-ssh.ts';
+import { readNamedFile } from './named-file.ts';
 import { type GlobalOptions, openSession, type Session, withStore } from './session.ts';
 
 export interface ImportOptions extends GlobalOptions {
@@ -32,7 +31,7 @@ export interface ImportOptions extends GlobalOptions {
  */
 export async function importCommand(context: Context, file: string, options: ImportOptions): Promise<number> {
   const session = await openSession(context, options);
-  const bytes = readNamed(context, file);
+  const bytes = readNamedFile(context, file);
   const sshKey = parseSshFile(session, { file, bytes });
   if (sshKey !== null) {
     if (options.role === undefined) return importSigningKey(session, sshKey);
@@ -52,13 +51,7 @@ interface Imported {
 
 /** @throws IO, JSON_MALFORMED */
 export function readJwk(context: Context, file: string): JsonValue {
-  return parseJson(decodeUtf8(readNamed(context, file), file), file);
-}
-
-function readNamed(context: Context, file: string): Buffer {
-  const bytes = readFileIfPresent(resolve(context.cwd, file));
-  if (bytes !== null) return bytes;
-  throw new AxError('IO', `cannot read ${file}: no such file`, { hint: 'check the path' });
+  return parseJson(decodeUtf8(readNamedFile(context, file), file), file);
 }
 
 /** A public Ed25519 key does not say whose it is, and what follows from it is another thing each time. */

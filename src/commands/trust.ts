@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { readIntroduction } from '../manifest/first-contact.ts';
@@ -19,10 +18,10 @@ import { decodeUtf8, parseJson } from '../security/json.ts';
 import { isPrivatePem } from '../security/openssh-key.ts';
 import { parseVerificationKey, type VerificationKey } from '../security/signing-keys.ts';
 import { isSshPublicKeyText, parseSshPublicKey } from '../security/ssh-public-key.ts';
-import { readFileIfPresent } from '../store/files.ts';
 import type { KeyRole } from '../store/key-file.ts';
 import { endOfKey, readKeyring, readRevocations, verificationKey } from './keys-access.ts';
 import { readLock, trustWithRecord } from './lock.ts';
+import { readNamedFile } from './named-file.ts';
 import { type GlobalOptions, openSession, type Session } from './session.ts';
 
 const SIGNERS: readonly KeyRole[] = ['signing', 'approval'];
@@ -186,7 +185,7 @@ export async function importCommand(
 ): Promise<number> {
   const session = await openSession(context, options);
   const { output } = session;
-  const imported = parseTrust(readNamed(context, file), file);
+  const imported = parseTrust(readNamedFile(context, file), file);
   const trust = loadTrust(context, session.home);
   const added: [string, ProjectTrust][] = [];
   for (const [project, entry] of imported) {
@@ -225,7 +224,7 @@ export async function importCommand(
 
 function findKey(session: Session, file: string | undefined, kid: string | undefined): VerificationKey {
   if (file !== undefined) {
-    const key = parsePublicKey(readNamed(session.context, file), file);
+    const key = parsePublicKey(readNamedFile(session.context, file), file);
     if (kid === undefined || key.kid === kid) return key;
     throw new AxError('KEY_UNKNOWN', `${file}: expected the key ${kid}, found ${key.kid}`, {
       hint: 'this is not the key you compared; ask its owner again',
@@ -276,12 +275,6 @@ function describe({ threshold, keys, approvers }: ProjectTrust): string {
   const kids = (some: readonly VerificationKey[]) => some.map(({ kid }) => kid).join(', ');
   const besides = approvers.length === 0 ? '' : `; approvals also by ${kids(approvers)}`;
   return `${threshold} of ${kids(keys)}${besides}`;
-}
-
-function readNamed(context: Context, file: string): Buffer {
-  const bytes = readFileIfPresent(resolve(context.cwd, file));
-  if (bytes !== null) return bytes;
-  throw new AxError('IO', `cannot read ${file}: no such file`, { hint: 'check the path' });
 }
 
 function sameTrust(a: ProjectTrust, b: ProjectTrust): boolean {

@@ -218,7 +218,8 @@ describe('of a receipt that was pruned', () => {
     const recipe = "jq -cj '{ciphertext, iv, protected, tag}' copy.jwe | sha256sum";
     const sum = () => execFileSync('/bin/sh', ['-c', recipe], { cwd: rig.project, encoding: 'utf8' });
     expect(sum()).toBe(`${digest}  -\n`);
-    rig.write('copy.jwe', rig.read('copy.jwe').replace(/"tag":"./, '"tag":"_'));
+    const other = tag.startsWith('A') ? 'B' : 'A';
+    rig.write('copy.jwe', rig.read('copy.jwe').replace(/"tag":"./, `"tag":"${other}`));
     expect(sum()).not.toContain(digest);
   });
 
