@@ -2,38 +2,49 @@
 import { table } from './assignment.ts';
 import { digitsEnd, endsNumber } from './numbers.ts';
 
-/** Lengths of IBANs by country, as in SWIFT's registry. */
-const IBAN_LENGTHS: ReadonlyMap<string, number> = new Map(
-  (
-    [
-      [15, 'NO'],
-      [16, 'BE'],
-      [18, 'DK FO FI GL NL SD'],
-      [19, 'MK SI SK'],
-      [20, 'AT BA EE KZ XK LT LU MN'],
-      [21, 'HR LV LI CH'],
-      [22, 'BH BG CR GE DE IE ME RS GB VA'],
-      [23, 'TL GI IQ IL OM SO AE'],
-      [24, 'AD CZ MD PK RO SA SK ES SE TN VG'],
-      [25, 'LY PT ST'],
-      [26, 'IS TR'],
-      [27, 'BI DJ FR GR IT MC MR SM'],
-      [28, 'AL AZ BY CY DO SV GT HU LB NI PL'],
-      [29, 'BR EG PS QA UA'],
-      [30, 'JO KW MU YE'],
-      [31, 'MT SC'],
-      [32, 'LC'],
-      [33, 'RU'],
-      // Not in the registry, and in use.
-      [25, 'MZ'],
-      [26, 'DZ IR'],
-      [28, 'MA'],
-    ] as const
-  ).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, length] as const)),
-);
+const LETTER_A = 0x41;
+
+/** Lengths of IBANs and the countries that have them, as in SWIFT's registry. */
+const IBAN_LENGTHS: readonly (readonly [length: number, countries: string])[] = [
+  [15, 'NO'],
+  [16, 'BE'],
+  [18, 'DK FO FI GL NL SD'],
+  [19, 'MK SI SK'],
+  [20, 'AT BA EE KZ XK LT LU MN'],
+  [21, 'HR LV LI CH'],
+  [22, 'BH BG CR GE DE IE ME RS GB VA'],
+  [23, 'TL GI IQ IL OM SO AE'],
+  [24, 'AD CZ MD PK RO SA SK ES SE TN VG'],
+  [25, 'LY PT ST'],
+  [26, 'IS TR'],
+  [27, 'BI DJ FR GR IT MC MR SM'],
+  [28, 'AL AZ BY CY DO SV GT HU LB NI PL'],
+  [29, 'BR EG PS QA UA'],
+  [30, 'JO KW MU YE'],
+  [31, 'MT SC'],
+  [32, 'LC'],
+  [33, 'RU'],
+  // Not in the registry, and in use.
+  [25, 'MZ'],
+  [26, 'DZ IR'],
+  [28, 'MA'],
+];
 
 /** Countries where the bank's code, right behind the check digits, is four letters. */
-const LETTERS_FIRST = new Set('AZ BH BG GI IE IQ JO KW LV LC MT MU NL PK PS QA RO GB VG SV SC'.split(' '));
+const LETTERS_FIRST = 'AZ BH BG GI IE IQ JO KW LV LC MT MU NL PK PS QA RO GB VG SV SC';
+
+/** Its number, of two capital letters. */
+function countryAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) - LETTER_A) * 26 + (bytes[at + 1] as number) - LETTER_A;
+}
+
+/** By country. */
+const ibanLength = new Uint8Array(26 * 26);
+const lettersFirst = new Uint8Array(26 * 26);
+for (const [length, countries] of IBAN_LENGTHS) {
+  for (const country of countries.split(' ')) ibanLength[countryAt(Buffer.from(country), 0)] = length;
+}
+for (const country of LETTERS_FIRST.split(' ')) lettersFirst[countryAt(Buffer.from(country), 0)] = 1;
 
 export const UPPER = table('ABCDEFGHIJKLMNOPQRSTUVWXYZ', false);
 const IN_IBAN = table('ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', false);
@@ -41,8 +52,8 @@ const NOT_BEFORE = table('', true);
 /** An account number is no part of a word or of an address. */
 const NOT_AFTER = table('@', true).fill(1, 0x80);
 
-/** One number without its separators, at a time: digits and letters by their values, `A` is 10. */
-const values = new Uint8Array(34);
+/** The digits of one card at a time. */
+const values = new Uint8Array(19);
 
 /**
  * ISO 13616: a country, as many digits and letters as its numbers have, in groups or not, and 1 modulo 97.
@@ -50,33 +61,41 @@ const values = new Uint8Array(34);
  * @param start where the country would be; a capital letter and two digits follow it.
  * @returns where it ends, or 0. What comes after a space may be the next word.
  */
-export function ibanEnd(bytes: Uint8Array, text: string, start: number): number {
+export function ibanEnd(bytes: Uint8Array, start: number): number {
   if (start < 0 || UPPER[bytes[start] as number] === 0) return 0;
   if (start > 0 && NOT_BEFORE[bytes[start - 1] as number] === 1) return 0;
-  const country = text.slice(start, start + 2);
-  const length = IBAN_LENGTHS.get(country) ?? 0;
-  let at = start;
-  for (let count = 0; count < length; count++) {
-    if (count > 0 && (bytes[at] === SPACE || bytes[at] === DASH)) at++;
+  const country = countryAt(bytes, start);
+  const length = ibanLength[country] as number;
+  if (length === 0) return 0;
+  let at = start + 4;
+  let rest = 0;
+  let digitsOfBank = 0;
+  for (let count = 4; count < length; count++) {
+    if (bytes[at] === SPACE || bytes[at] === DASH) at++;
     const byte = bytes[at++] ?? 0;
     if (IN_IBAN[byte] === 0) return 0;
-    values[count] = byte > NINE ? byte - LETTER_TEN : byte - ZERO;
+    const isDigit = byte <= NINE;
+    if (isDigit && count < 8) digitsOfBank++;
+    rest = rest * (isDigit ? 10 : 100) + byte - (isDigit ? ZERO : LETTER_TEN);
+    if (rest > MANY) rest %= 97;
   }
-  if (length === 0 || NOT_AFTER[bytes[at] ?? 0] === 1) return 0;
+  if (NOT_AFTER[bytes[at] ?? 0] === 1) return 0;
   // The country and the check digits count as if they came last.
-  const rest = modulo97(modulo97(0, 4, length), 0, 4);
-  if (rest !== 1) return 0;
-  return LETTERS_FIRST.has(country) && values.subarray(4, 8).some((value) => value < 10) ? 0 : at;
+  rest = (rest % 97) * 10 ** 6 + firstFour(bytes, start);
+  if (rest % 97 !== 1) return 0;
+  return lettersFirst[country] === 1 && digitsOfBank > 0 ? 0 : at;
 }
 
-function modulo97(before: number, from: number, to: number): number {
-  let rest = before;
-  for (let count = from; count < to; count++) {
-    const value = values[count] as number;
-    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-  }
-  return rest;
+/** Two letters by their values, and two digits. */
+function firstFour(bytes: Uint8Array, start: number): number {
+  let number = 0;
+  for (let at = start; at < start + 2; at++) number = number * 100 + (bytes[at] as number) - LETTER_TEN;
+  for (let at = start + 2; at < start + 4; at++) number = number * 10 + (bytes[at] as number) - ZERO;
+  return number;
 }
+
+/** With two more digits it is still an integer of 31 bits. */
+const MANY = 9_000_000;
 
 /** First six digits of the networks' numbers, and the lengths that these have: ISO/IEC 7812. */
 const NETWORKS: readonly (readonly [from: number, to: number, lengths: readonly number[]])[] = [

@@ -9,6 +9,7 @@ import { isSecretName, type Looks, looksOf, TELLING, VALUE } from './generic.ts'
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
 import { createHits } from './hits.ts';
 import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
+import { isOneWord } from './kinds.ts';
 import {
   coverData,
   DATA_KEYWORDS,
@@ -17,6 +18,7 @@ import {
   meetKind,
   VERSION_KEYWORD,
 } from './kubernetes.ts';
+import type { Matcher } from './matcher.ts';
 import { PEM_KEYWORD, pemAt } from './pem.ts';
 import { isPublished } from './published.ts';
 import { serviceRules } from './services.ts';
@@ -52,8 +54,8 @@ interface Search extends Sight {
   valueEnd(at: number): number;
   /** What the value there looks like; undefined where it is no secret. */
   looksAt(value: number): Looks | undefined;
-  /** Whether this byte comes within so many. */
-  has(byte: number, at: number, within: number): boolean;
+  /** Whether an `@` comes within so many bytes. */
+  hasAtSign(at: number, within: number): boolean;
 }
 
 /** curl and its option may be this far apart, on lines that are joined by a backslash. */
@@ -163,12 +165,13 @@ function nextOf(keyword: string, rules: readonly Rule[]): Uint8Array {
 const MAX_KEYWORD = 40;
 const MAX_SERVICE_VALUE = 400;
 const MAX_PLACE = 800;
+const AT_SIGN = 0x40;
 
 function createSearch(sight: Sight): Search {
   const { bytes } = sight;
   const names = runsOf(bytes, NAME_REST);
   const values = runsOf(bytes, VALUE);
-  let [judged, seen, next] = [-1, -1, -1];
+  let [judged, atSign] = [-1, -1];
   let looks: Looks | undefined;
   return {
     ...sight,
@@ -178,16 +181,16 @@ function createSearch(sight: Sight): Search {
     looksAt(value) {
       if (value !== judged) {
         judged = value;
-        looks = looksOf(bytes, sight.text, value, values(value));
+        looks = looksOf(sight, value, values(value));
       }
       return looks;
     },
-    has(byte, at, within) {
-      if (seen !== byte || (next !== -1 && next < at)) {
-        seen = byte;
-        next = bytes.indexOf(byte, at);
-      }
-      return next !== -1 && next - at <= within;
+    hasAtSign(at, within) {
+      const end = Math.min(bytes.length, at + within + 1);
+      // From the last place that was asked about up to this one there is none.
+      atSign = Math.max(at, atSign);
+      while (atSign < end && bytes[atSign] !== AT_SIGN) atSign++;
+      return atSign < end;
     },
   };
 }
@@ -222,81 +225,96 @@ function collectRules(): { rules: Rule[]; byKeyword: Map<string, number[]> } {
   };
 
   const tokens = tokenRules();
-  const tokenNameAt = tokenNames(tokens);
+  const tokenMarkerAt = tokenMarkers(tokens);
   for (const { name, keywords, match, entropy, notAfter, next, check } of tokens) {
+    const marker = markerOf(name);
     add(keywords, {
       notAfter,
       next,
       at(sight, start, _, cover) {
-        const { text } = sight;
+        const { bytes, text } = sight;
         const end = match(sight, start);
         if (end === -1) return 0;
-        if (entropyOf(text, start, end) < entropy) return end;
-        const found = text.slice(start, end);
-        if (isPublished(found) || !check(found)) return end;
-        cover(start, end, `[credential:${name}]`);
+        if (entropyOf(bytes, start, end) < entropy || isPublished(sight, start, end)) return end;
+        if (check !== undefined && !check(text.slice(start, end))) return end;
+        cover(start, end, marker);
         return 0;
       },
     });
   }
   for (const { name, keywords, match, entropy } of serviceRules()) {
+    const marker = markerOf(name);
     add(keywords, {
       next: () => AFTER_NAME,
       at(sight, start, keywordEnd, cover) {
-        const { text, valueAt, valueEnd } = sight;
+        const { bytes, valueAt, valueEnd } = sight;
         const value = valueAt(keywordEnd);
         if (value === -1 || valueEnd(value) - value > MAX_SERVICE_VALUE) return 0;
         const end = match(sight, value);
-        if (end === -1 || entropyOf(text, value, end) < entropy || isPublished(text.slice(value, end)))
-          return 0;
+        if (end === -1 || entropyOf(bytes, value, end) < entropy || isPublished(sight, value, end)) return 0;
         // `setSysctl` has etsy in it, and `sumOf` sumo.
-        if (keywordEnd - start <= 6 && !/^(?:[a-z]+|[A-Z][a-z]+|[A-Z]+)$/.test(text.slice(start, keywordEnd)))
-          return 0;
-        cover(value, end, `[credential:${name}]`);
+        if (keywordEnd - start <= 6 && !isOneWord(bytes, start, keywordEnd)) return 0;
+        cover(value, end, marker);
         return 0;
       },
     });
   }
-  for (const { name, keywords, needs, next, lead, secret, accepts } of placeRules()) {
+  for (const { keywords, next, ...rule } of placeRules()) {
+    const marker = markerOf(rule.name);
     add(keywords, {
       next: next && (() => next),
       at(sight, start, _, cover) {
-        const { text, has } = sight;
-        if (needs !== undefined && !has(needs, start, MAX_PLACE)) return 0;
-        const from = lead(sight, start);
-        const end = from === -1 ? -1 : secret(sight, from);
+        const { bytes, text, hasAtSign } = sight;
+        if (rule.needsAtSign && !hasAtSign(start, MAX_PLACE)) return 0;
+        const from = rule.lead(sight, start);
+        const end = from === -1 ? -1 : rule.secret(sight, from);
         if (end === -1) return 0;
-        if (!accepts(text.slice(from, end))) return end;
-        cover(from, end, `[credential:${name}]`);
+        if (rule.entropy !== undefined && entropyOf(bytes, from, end) < rule.entropy) return end;
+        if (rule.sparesPublished && isPublished(sight, from, end)) return end;
+        if (rule.accepts !== undefined && !rule.accepts(text.slice(from, end))) return end;
+        cover(from, end, marker);
         return 0;
       },
     });
   }
-  add(TELLING, {
-    next: () => AFTER_NAME,
-    at(sight, start, keywordEnd, cover) {
-      const { text, bytes, valueAt, valueEnd, looksAt } = sight;
-      const value = valueAt(keywordEnd);
-      const looks = value === -1 ? undefined : looksAt(value);
-      if (looks !== undefined && isSecretName(bytes, text, { start, end: keywordEnd, value }, looks)) {
+  for (const part of TELLING) {
+    add([part], {
+      next: () => AFTER_NAME,
+      at(sight, start, keywordEnd, cover) {
+        const value = sight.valueAt(keywordEnd);
+        const looks = value === -1 ? undefined : sight.looksAt(value);
+        if (looks === undefined || !isSecretName(sight, start, part, looks)) return 0;
         // Told by its name; the marker says more where it is also one of those above.
-        cover(value, valueEnd(value), `[credential:${tokenNameAt(sight, value) ?? 'assigned'}]`);
-      }
-      return 0;
-    },
-  });
+        cover(value, looks.end, tokenMarkerAt(sight, value) ?? ASSIGNED);
+        return 0;
+      },
+    });
+  }
   return { rules, byKeyword };
 }
 
-/** Says which token begins at a place, if any. */
-function tokenNames(tokens: readonly TokenRule[]): (sight: Sight, at: number) => string | undefined {
-  let byStart: Map<string, TokenRule[]> | undefined;
+function markerOf(name: string): string {
+  return `[credential:${name}]`;
+}
+
+const ASSIGNED = markerOf('assigned');
+
+/** Gives the marker of the token that begins at a place, if any does. */
+function tokenMarkers(tokens: readonly TokenRule[]): (sight: Sight, at: number) => string | undefined {
+  let byStart: Map<number, { readonly match: Matcher; readonly marker: string }[]> | undefined;
   return (sight, at) => {
     byStart ??= Map.groupBy(
-      tokens.flatMap((token) => token.keywords.map((keyword) => ({ ...token, keywords: [keyword] }))),
-      ({ keywords }) => (keywords[0] as string).slice(0, 2),
+      tokens.flatMap(({ keywords, match, name }) =>
+        keywords.map((keyword) => ({ start: Buffer.from(keyword), match, marker: markerOf(name) })),
+      ),
+      ({ start }) => beginningAt(start, 0),
     );
-    const start = sight.text.slice(at, at + 2).toLowerCase();
-    return byStart.get(start)?.find(({ match }) => match(sight, at) !== -1)?.name;
+    const begun = byStart.get(beginningAt(sight.bytes, at));
+    return begun?.find(({ match }) => match(sight, at) !== -1)?.marker;
   };
+}
+
+/** The same for letters of either case; other bytes may share it. */
+function beginningAt(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] ?? 0) | 0x20) << 8) | ((bytes[at + 1] ?? 0) | 0x20);
 }

@@ -4,8 +4,10 @@
  */
 import { table } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
+import { CAPITAL, DIGIT, isOneWord, KINDS, SEPARATOR, SMALL } from './kinds.ts';
 import { isPublished } from './published.ts';
 import { readsAsName } from './reads-as-name.ts';
+import type { Sight } from './sight.ts';
 
 /** Parts of names that say so, lower case. */
 export const TELLING = [
@@ -28,7 +30,7 @@ const NOT_SECRET = new RegExp(
 );
 
 /** By themselves such names are as often those of digests and ids. */
-const WEAK = /^(?:key|access|api|auth)$/i;
+const WEAK = new Set(['key', 'access', 'api', 'auth']);
 const PASSWORD = /passw|pwd|passphrase/i;
 const STRONG =
   /token|secret|passw|passphrase|pwd|cred|(?:api|access|auth|private|account|master|encryption|signing|license)[_.-]?key/i;
@@ -44,45 +46,57 @@ export const VALUE = table('_.=+/-', true);
 /** What ends a value: a quote, white space, and the signs that separate it from the next. */
 const TERMINATORS = table('`\'" \t\r\n;&,<\\', false);
 const MIN_ENTROPY = 3.5;
-/** A value of small letters alone, or of capitals, is a word. */
-const TELLING_VALUE = /[0-9]|[a-z][A-Z]/;
+const SLASH = 0x2f;
 
 /** What a value looks like, whatever its name. */
 export interface Looks {
+  readonly start: number;
+  readonly end: number;
   /** As a token does; a password need not. */
   readonly isRandom: boolean;
-  readonly isPassword: boolean;
-  readonly isDigestOrId: boolean;
 }
 
+type Place = Pick<Sight, 'bytes' | 'text'>;
+
 /** @returns undefined for what is no secret under any name. */
-export function looksOf(bytes: Uint8Array, text: string, start: number, end: number): Looks | undefined {
+export function looksOf(sight: Place, start: number, end: number): Looks | undefined {
+  const { bytes } = sight;
   const length = end - start;
   if (length < 8 || length > MAX_VALUE) return undefined;
   if (end < bytes.length && TERMINATORS[bytes[end] as number] !== 1) return undefined;
-  const value = text.slice(start, end);
-  if (!TELLING_VALUE.test(value)) return undefined;
-  const isRandom = length >= 10 && entropyOf(value) >= MIN_ENTROPY && !readsAsName(value);
-  const looks = { isRandom, isPassword: isPassword(value), isDigestOrId: DIGEST_OR_ID.test(value) };
-  return (isRandom || looks.isPassword) && !isPublished(value) ? looks : undefined;
+  let [letters, digits, slashes, last] = [0, 0, 0, SEPARATOR];
+  let isMixed = false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    const kind = KINDS[byte] as number;
+    if (kind === DIGIT) digits++;
+    else if (kind !== SEPARATOR) letters++;
+    else if (byte === SLASH) slashes++;
+    if (kind === CAPITAL && last === SMALL) isMixed = true;
+    last = kind;
+  }
+  // Small letters alone, or capitals, are a word.
+  if (digits === 0 && !isMixed) return undefined;
+  const isRandom =
+    length >= 10 && entropyOf(bytes, start, end) >= MIN_ENTROPY && !readsAsName(bytes, start, end);
+  // A password need not be random; one in a file of settings is not a word, a variable or a call either.
+  const isWord = letters === length - 1 && last === DIGIT;
+  const isPassword = letters > 0 && digits > 0 && slashes === 0 && !isWord;
+  if (!isRandom && !isPassword) return undefined;
+  return isPublished(sight, start, end) ? undefined : { start, end, isRandom };
 }
 
 /**
- * @param name where the telling part of the name begins and ends, and the value begins.
- * @returns whether what such a value is assigned to this name is to be removed.
+ * @param start where the telling part of the name begins.
+ * @param part that part, in lower case.
+ * @returns whether what looks so is to be removed where it is assigned to this name.
  */
-export function isSecretName(
-  bytes: Uint8Array,
-  text: string,
-  name: { readonly start: number; readonly end: number; readonly value: number },
-  looks: Looks,
-): boolean {
-  const whole = text.slice(nameStart(bytes, name.start), name.value);
+export function isSecretName({ bytes, text }: Place, start: number, part: string, looks: Looks): boolean {
+  const whole = text.slice(nameStart(bytes, start), looks.start);
   if (!looks.isRandom && !PASSWORD.test(whole)) return false;
-  const word = text.slice(name.start, name.end);
-  // `rapId` and `tApir` are parts of other words.
-  if (/^api$/i.test(word) && !/^(?:api|Api|API)$/.test(word)) return false;
-  if (looks.isDigestOrId && WEAK.test(word) && !STRONG.test(whole)) return false;
+  if (part === 'api' && !isOneWord(bytes, start, start + part.length)) return false;
+  if (WEAK.has(part) && !STRONG.test(whole) && DIGEST_OR_ID.test(text.slice(looks.start, looks.end)))
+    return false;
   return !NOT_SECRET.test(whole);
 }
 
@@ -96,9 +110,4 @@ function nameStart(bytes: Uint8Array, at: number): number {
     start--;
   }
   return start;
-}
-
-/** A password need not be random; one in a file of settings is not a word, a variable or a call either. */
-function isPassword(value: string): boolean {
-  return /[a-z]/i.test(value) && /[0-9]/.test(value) && !/[/]/.test(value) && !/^[a-z]+[0-9]?$/i.test(value);
 }

@@ -1,21 +1,24 @@
 /** Credentials by where they stand: URLs, headers, curl's options. */
-import { table } from './assignment.ts';
+import { skip, table } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
 import { type Matcher, matcher } from './matcher.ts';
-import { isPublished } from './published.ts';
 
 export interface PlaceRule {
   readonly name: string;
   readonly keywords: readonly string[];
-  /** A byte without which it cannot be. */
-  readonly needs?: number;
+  /** Without an `@` behind it, it cannot be. */
+  readonly needsAtSign?: boolean;
   /** What the keyword is followed by; anything, where it is not said. */
   readonly next?: Uint8Array;
   /** From the keyword on, up to the secret. */
   readonly lead: Matcher;
   /** What is removed. */
   readonly secret: Matcher;
-  readonly accepts: (secret: string) => boolean;
+  /** Bits a character, at least; 0 where it is not said. */
+  readonly entropy?: number;
+  /** What is published is none. */
+  readonly sparesPublished?: boolean;
+  readonly accepts?: (secret: string) => boolean;
 }
 
 /** What stands for a value that somebody fills in: `$TOKEN`, `${…}`, `<token>`, `[PASSWORD]`, `{{…}}`, `***`, `xxx`. */
@@ -30,13 +33,13 @@ export function placeRules(): PlaceRule[] {
     {
       name: 'url-userinfo',
       keywords: ['://'],
-      needs: 0x40,
-      lead: matcher(() => /:\/\//y),
-      secret: matcher(() => /[^\s/?#@'"<>\\`]{1,768}(?=@)/y),
+      needsAtSign: true,
+      lead: (_, at) => at + 3,
+      secret: userInfoEnd,
       accepts: (secret) => {
         const colon = secret.indexOf(':');
         // A token in the place of the user's name, as git's hosts take them.
-        if (colon === -1) return secret.length >= 20 && entropyOf(secret) >= 3.5 && /[0-9]/.test(secret);
+        if (colon === -1) return secret.length >= 20 && isRandom(secret) && /[0-9]/.test(secret);
         const password = secret.slice(colon + 1);
         return password !== '' && !PLACEHOLDER.test(password) && !POOR.test(password);
       },
@@ -49,8 +52,8 @@ export function placeRules(): PlaceRule[] {
           /authorization["']?[ \t]{0,5}[:=][ \t]{0,5}["']?(?:(?:basic|bearer|digest|negotiate|(?:api-?)?(?:token|key)|aws4-hmac-sha256)[ \t]{1,5})?/iy,
       ),
       secret: matcher(() => /[\w=~@.+/-]{8,4000}/iy),
-      accepts: (secret) =>
-        (secret.length >= 20 || /[^a-z]/.test(secret)) && entropyOf(secret) >= 2.75 && !/^\.+$/.test(secret),
+      entropy: 2.75,
+      accepts: (secret) => (secret.length >= 20 || /[^a-z]/.test(secret)) && !/^\.+$/.test(secret),
     },
     {
       name: 'cookie',
@@ -68,17 +71,13 @@ export function placeRules(): PlaceRule[] {
         () =>
           /(?:"(?::[^"]{3,200}|[^":]{3,200}:[^"]{0,200})"|'[^':]{0,200}:[^']{3,200}'|(?:"[^":]{3,200}"|[\w$@.-]{1,200}):(?:"[^"]{3,200}"|'[^']{3,200}'|[\w${}@.-]{3,200}))(?=\s|$)/iy,
       ),
+      entropy: 2,
       accepts: (secret) => {
         const password = secret.slice(secret.indexOf(':') + 1).replaceAll(/["']/g, '');
         const user = secret.slice(0, secret.indexOf(':')).replaceAll(/["']/g, '');
         // `-u "{id}":"{password}"` has braces around what is no name.
         const filledIn = /^\{.*\d.*\}$/.test(password);
-        return (
-          entropyOf(secret) >= 2 &&
-          !POOR.test(password) &&
-          (filledIn || !PLACEHOLDER.test(password)) &&
-          !/^[<[]/.test(user)
-        );
+        return !POOR.test(password) && (filledIn || !PLACEHOLDER.test(password)) && !/^[<[]/.test(user);
       },
     },
     {
@@ -86,7 +85,7 @@ export function placeRules(): PlaceRule[] {
       keywords: ['facebook'],
       lead: matcher(() => /facebook[^\n\d]{1,30}/iy),
       secret: matcher(() => /\d{15,16}[|%][\w-]{27,40}/iy),
-      accepts: (secret) => entropyOf(secret) >= 3,
+      entropy: 3,
     },
     {
       name: 'nuget-password',
@@ -94,7 +93,9 @@ export function placeRules(): PlaceRule[] {
       next: table('"', false),
       lead: matcher(() => /cleartextpassword"\s{0,5}value="/iy),
       secret: matcher(() => /[^"\n]{8,200}(?=")/iy),
-      accepts: (secret) => entropyOf(secret) >= 1 && !isPublished(secret) && !/^%\S*%$/.test(secret),
+      entropy: 1,
+      sparesPublished: true,
+      accepts: (secret) => !/^%\S*%$/.test(secret),
     },
     {
       name: 'freemius-key',
@@ -102,21 +103,35 @@ export function placeRules(): PlaceRule[] {
       next: table('"\'', false),
       lead: matcher(() => /secret_key["']\s{0,5}=>\s{0,5}["']/iy),
       secret: matcher(() => /sk_\S{29}(?=["'])/iy),
-      accepts: () => true,
     },
     {
       name: 'terraform-token',
       keywords: ['.atlasv1.'],
       lead: matcher(() => /\.atlasv1\./iy),
       secret: matcher(() => /[\w=-]{60,70}/iy),
-      accepts: (secret) => entropyOf(secret) >= 3.5,
+      entropy: 3.5,
     },
     {
       name: 'azure-secret',
       keywords: ['q~'],
       lead: matcher(() => /(?<=[\w~.]{3}\d)Q~/y),
       secret: matcher(() => /[\w~.-]{31,34}(?=$|[\\'"`\s<),])/y),
-      accepts: (secret) => entropyOf(secret) >= 3,
+      entropy: 3,
     },
   ];
+}
+
+function isRandom(text: string): boolean {
+  return entropyOf(Buffer.from(text, 'latin1'), 0, text.length) >= 3.5;
+}
+
+/** What cannot be in it: white space, what ends it or the authority, quotes and brackets. */
+const NOT_USER_INFO = table(' \t\n\v\f\r/?#@\'"<>\\`', false);
+const USER_INFO = NOT_USER_INFO.map((not) => 1 - not);
+const MAX_USER_INFO = 768;
+
+/** What is before the `@` of a URL; -1 without one. */
+function userInfoEnd({ bytes }: { readonly bytes: Uint8Array }, at: number): number {
+  const end = skip(bytes, at, Math.min(bytes.length, at + MAX_USER_INFO), USER_INFO);
+  return end > at && bytes[end] === 0x40 ? end : -1;
 }

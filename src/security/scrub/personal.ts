@@ -66,9 +66,9 @@ export function createPersonalFinder(addresses: boolean): PersonalFinder {
 
 /** What begins with the digits from `start` to `end`, or with a sign or the letters of a country before them. */
 function findNumbers(look: Look, start: number, end: number): void {
-  const { bytes, text, cover } = look;
+  const { bytes, cover } = look;
   if (UPPER[bytes[start - 1] ?? 0] === 1 && end - start >= 2) {
-    const iban = ibanEnd(bytes, text, start - 2);
+    const iban = ibanEnd(bytes, start - 2);
     if (iban !== 0) cover(start - 2, iban, '[iban]');
   }
   // Most numbers are short and stand by themselves.
@@ -100,9 +100,10 @@ function findPhone(look: Look, start: number): boolean {
   const end = isFree(look, 'phone', start) ? candidateEnd(look.bytes, start) : 0;
   if (end === 0) return false;
   const number = look.text.slice(start, end);
-  if (!isPhone(number)) {
+  const isPlain = digitsEnd(look.bytes, start) === end;
+  if (!isPhone(number, isPlain)) {
     if (!isAlone(look, start, end) && !isNamed(look, start, PHONE_NAME)) return false;
-    if (!isPhoneAlone(number)) return false;
+    if (!isPhoneAlone(number, isPlain)) return false;
   }
   if (isInAccount(look, start)) return false;
   take(look, 'phone', start, end);
@@ -139,8 +140,10 @@ const PHONE_NAME =
   /(?:phone|mobil|telefon|cell|\btel|\bcep|\bfax|sms|whatsapp|call|number|numara|n\w{1,2}mero|handy)[^0-9]{0,20}$/i;
 
 /** Digits behind the beginning of an account number are more of it, or of one with a mistake in it. */
-function isInAccount({ text }: Look, start: number): boolean {
-  return ACCOUNT_BEFORE.test(text.slice(Math.max(0, start - MAX_ACCOUNT), start));
+function isInAccount({ bytes, text }: Look, start: number): boolean {
+  return (
+    bytes[start - 1] === SPACE && ACCOUNT_BEFORE.test(text.slice(Math.max(0, start - MAX_ACCOUNT), start))
+  );
 }
 
 const ACCOUNT_BEFORE = /\b[A-Z]{2}\d\d (?:[A-Z0-9]{4} ){0,6}$/;
@@ -153,6 +156,7 @@ const BLANK = table(' \t\r\v\f\xa0', false);
 const NO_DIGIT = table('\n0123456789', false).map((digit) => 1 - digit);
 
 const LINE_FEED = 0x0a;
+const SPACE = 0x20;
 const OPENING = 0x28;
 const PLUS = 0x2b;
 const DOT = 0x2e;

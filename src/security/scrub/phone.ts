@@ -42,10 +42,18 @@ function mayStart(bytes: Uint8Array, start: number): boolean {
   return !(start > 1 && (before === SPACE || before === DASH) && DIGIT[bytes[start - 2] as number] === 1);
 }
 
-/** What can be a number with its country: a plus, or the signs that people put into numbers and nothing else does. */
-export function isPhone(text: string): boolean {
+/**
+ * What can be a number with its country: a plus, or the signs that people put into numbers and nothing else does.
+ *
+ * @param isPlain digits alone.
+ */
+export function isPhone(text: string, isPlain: boolean): boolean {
+  if (isPlain) return MOBILE.test(text);
   return text.startsWith('+') ? INTERNATIONAL.test(text) && isBalanced(text) : WRITTEN.test(text);
 }
+
+/** A zero and all the digits of a mobile: Britain, Japan, Turkey, the Philippines. */
+const MOBILE = /^0[5-9]\d{9}$/;
 
 /** A plus and 8 to 15 digits, whatever is between them. */
 const INTERNATIONAL = /^\+[1-9](?:[ ().-]*[0-9]){7,14}$/;
@@ -64,8 +72,6 @@ const WRITTEN = anyOf([
   // A zero and groups: 0216 123 45 67, 0917-123-4567, 090 1234 5678, 020 7946 0958
   /0[1-9]\d{0,3}(?: \d{3,4} \d{2,4}(?: \d{2,3})?|-\d{3,4}-\d{2,4}(?:-\d{2,3})?)/,
   /0(?: \d{3} \d{3} \d{2} \d{2}|-\d{3}-\d{3}-\d{2}-\d{2})/,
-  // A zero and all the digits of a mobile: Britain, Japan, Turkey, the Philippines
-  /0[5-9]\d{9}/,
   // A zero, the area, the rest: 09-7625400
   /0\d{1,3}-\d{6,8}/,
   // A country and brackets: 55 (17) 96332-2155
@@ -76,16 +82,20 @@ const WRITTEN = anyOf([
  * Digits alone, which are as often a time or a size: only where a word says so or nothing else is on the line, and only
  * as the numbering plans of larger countries have them.
  */
-export function isPhoneAlone(text: string): boolean {
-  if (!PLAIN.test(text)) {
-    if (!isBalanced(text) || /[ .-]{2}/.test(text) || /\..*-|-.*\./.test(text)) return false;
-  }
-  const digits = text.replaceAll(/[^0-9]/g, '');
-  // Nobody has such a number, and counts and ids are often round.
-  return PLANS.test(digits) && !/(\d)\1{5}$/.test(digits);
+export function isPhoneAlone(text: string, isPlain: boolean): boolean {
+  if (!isPlain && (!isBalanced(text) || /[ .-]{2}/.test(text) || /\..*-|-.*\./.test(text))) return false;
+  const digits = isPlain ? text : text.replaceAll(/[^0-9]/g, '');
+  return PLANS.test(digits) && !endsAlike(digits);
 }
 
-const PLAIN = /^[0-9]+$/;
+/** Nobody has such a number, and counts and ids are often round. */
+function endsAlike(digits: string): boolean {
+  let at = digits.length - 1;
+  while (at > 0 && digits.charCodeAt(at - 1) === digits.charCodeAt(at)) at--;
+  return digits.length - at >= MAX_ALIKE;
+}
+
+const MAX_ALIKE = 6;
 const PLANS = anyOf([
   // North America
   /1?[2-9]\d\d[2-9]\d{6}/,

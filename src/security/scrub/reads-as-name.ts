@@ -1,36 +1,25 @@
+import { CAPITAL, DIGIT, KINDS, SEPARATOR, SMALL } from './kinds.ts';
+
 /**
  * Words with numbers between separators, as in `nexus-gpt4-api`, `web21.example.com`, `DOC_Vector_5_32`, `a/b/c2`; and
  * versions and dates. What is random changes between letters and digits, and between cases, more often.
- *
- * @param value of letters, digits and separators.
  */
-export function readsAsName(value: string): boolean {
-  let start = 0;
-  for (let at = 0; at <= value.length; at++) {
-    if (at < value.length && kindOf(value.charCodeAt(at)) !== SEPARATOR) continue;
-    if (at > start && !isNamePart(value, start, at)) return false;
+export function readsAsName(bytes: Uint8Array, from: number, to: number): boolean {
+  let start = from;
+  for (let at = from; at <= to; at++) {
+    if (at < to && KINDS[bytes[at] as number] !== SEPARATOR) continue;
+    if (at > start && !isNamePart(bytes, start, at)) return false;
     start = at + 1;
   }
   return true;
 }
 
-const SEPARATOR = 0;
-const DIGIT = 1;
-const CAPITAL = 2;
-const SMALL = 3;
-
-function kindOf(char: number): number {
-  if (char >= 0x61) return char <= 0x7a ? SMALL : SEPARATOR;
-  if (char >= 0x41) return char <= 0x5a ? CAPITAL : SEPARATOR;
-  return char >= 0x30 && char <= 0x39 ? DIGIT : SEPARATOR;
-}
-
-function isNamePart(value: string, start: number, end: number): boolean {
+function isNamePart(bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start;
   // A word is small letters with a capital before them at most, capitals, or digits.
   let [digits, words, changes, capitals, last] = [0, 0, 0, 0, SEPARATOR];
   for (let at = start; at < end; at++) {
-    const kind = kindOf(value.charCodeAt(at));
+    const kind = KINDS[bytes[at] as number] as number;
     if (kind === DIGIT) digits++;
     if (last !== SEPARATOR && (kind === DIGIT) !== (last === DIGIT)) changes++;
     if (kind === SMALL ? last !== SMALL && (last !== CAPITAL || capitals > 1) : kind !== last) words++;

@@ -20,7 +20,7 @@ export interface TokenRule {
   readonly notAfter: Uint8Array | undefined;
   /** What the keyword is followed by. */
   readonly next: (keyword: string) => Uint8Array;
-  readonly check: (text: string) => boolean;
+  readonly check?: ((text: string) => boolean) | undefined;
 }
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
@@ -43,7 +43,7 @@ interface Options {
 }
 
 function token(name: string, keywords: string, body: string, options: Options = {}): TokenRule {
-  const { entropy = 2, anyCase = false, loose = false, notAfter, check = () => true } = options;
+  const { entropy = 2, anyCase = false, loose = false, notAfter, check } = options;
   const notBefore = loose ? undefined : (options.notBefore ?? NOT_BEFORE);
   return {
     name,

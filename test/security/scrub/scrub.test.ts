@@ -70,6 +70,11 @@ describe('what is recognised', () => {
       'git clone https://[credential:url-userinfo]@host/x',
     ],
     [
+      'user-info of a URL, with letters outside ASCII',
+      'git clone https://me:s3crà3tpw@host/x',
+      'git clone https://[credential:url-userinfo]@host/x',
+    ],
+    [
       'an Authorization header',
       'Authorization: Bearer abcDEF123456.x',
       'Authorization: Bearer [credential:authorization]',
