@@ -49,7 +49,8 @@ export function createMasker(secrets: readonly Secret[]): Masker {
   if (sought === undefined) return { push: asBuffer, end: () => Buffer.alloc(0) };
 
   const { patterns, automaton } = sought;
-  let state = START;
+  const { matches } = automaton;
+  const walk = { state: START, at: 0 };
   // The stream up to `settled` has been shown or masked; `held` is what follows it.
   let settled = 0;
   let held: Buffer = Buffer.alloc(0);
@@ -95,16 +96,20 @@ export function createMasker(secrets: readonly Secret[]): Masker {
   return {
     push(chunk) {
       const start = settled + held.length;
-      state = automaton.scan(state, chunk, 0, chunk.length, (pattern, until) => {
-        const { text, name } = patterns[pattern] as Pattern;
-        const end = start + until;
-        cover(end - text.length, end, name);
-      });
+      walk.at = 0;
+      while (walk.at < chunk.length) {
+        automaton.scan(walk, chunk, chunk.length);
+        for (let found = 0; found < matches.count; found++) {
+          const { text, name } = patterns[matches.patterns[found] as number] as Pattern;
+          const end = start + (matches.ends[found] as number);
+          cover(end - text.length, end, name);
+        }
+      }
       const input = held.length === 0 ? asBuffer(chunk) : Buffer.concat([held, chunk]);
-      return settle(input, start + chunk.length - automaton.heldAt(state));
+      return settle(input, start + chunk.length - automaton.heldAt(walk.state));
     },
     end() {
-      state = START;
+      walk.state = START;
       return settle(held, settled + held.length);
     },
   };

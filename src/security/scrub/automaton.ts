@@ -8,20 +8,30 @@
 export const START = 1;
 
 export interface Automaton {
-  /**
-   * Takes bytes in and calls `found` wherever a pattern ends, with the longest that does.
-   *
-   * @returns the state to go on from.
-   */
-  scan(state: number, bytes: Uint8Array, from: number, to: number, found: Found): number;
+  /** Takes bytes in up to `to`, or up to where as many patterns ended as fit into `matches`: ends and longest patterns. */
+  scan(walk: Walk, bytes: Uint8Array, to: number): void;
+  /** What the last scan found, in the order of ends. */
+  readonly matches: Matches;
   /** The length of the longest suffix of the input that more of it could make a pattern of. */
   heldAt(state: number): number;
   /** The longest other pattern that this one ends with, or -1. */
   suffixOf(pattern: number): number;
 }
 
-export type Found = (pattern: number, end: number) => void;
+/** How far an input was taken in. */
+export interface Walk {
+  state: number;
+  at: number;
+}
 
+export interface Matches {
+  count: number;
+  /** The longest pattern that ends there. */
+  readonly patterns: Int32Array;
+  readonly ends: Int32Array;
+}
+
+const MAX_MATCHES = 1024;
 const MAX_CLASSES = 64;
 /** Steps are kept in a table of so many at most, 8 MiB; the states beyond it take theirs by way of links. */
 const MAX_TABLE = 2 ** 21;
@@ -39,20 +49,25 @@ export function buildAutomaton(patterns: readonly string[], anyCase = false): Au
    * processor's cache that counts.
    */
   const next = size < 2 ** 15 ? new Int16Array(rows * count) : new Int32Array(rows * count);
+  const match = links(size).fill(-1);
+  const matches = {
+    count: 0,
+    patterns: new Int32Array(MAX_MATCHES),
+    ends: new Int32Array(MAX_MATCHES),
+  };
   const table: Table = {
     next,
     classes,
     count,
     rows,
+    match,
+    matches,
     begins: beginnings(patterns, classes, count),
-    state: START,
   };
   // A trie of child and sibling links, and what each state falls back to.
   const [child, sibling, fallback, depth] = [links(size), links(size), links(size), links(size)];
   const label = new Uint16Array(size);
   const fromStart = links(count);
-  /** The longest pattern that ends here, or -1. */
-  const match = links(size).fill(-1);
   const held = links(size);
   const suffix = links(patterns.length);
 
@@ -112,16 +127,19 @@ export function buildAutomaton(patterns: readonly string[], anyCase = false): Au
   }
 
   return {
-    scan(from, bytes, start, end, found) {
-      table.state = from;
-      for (let at = run(table, bytes, start, end); at < end; at = run(table, bytes, at + 1, end)) {
-        const char = classes[bytes[at] as number] as number;
-        const known = table.state < rows ? (next[table.state * count + char] as number) : 0;
-        const to = known === 0 ? learn(table.state, char) : known;
-        table.state = Math.abs(to);
-        if (to < 0) found(match[table.state] as number, at + 1);
+    matches,
+    scan(walk, bytes, to) {
+      matches.count = 0;
+      for (;;) {
+        run(table, walk, bytes, to);
+        if (walk.at >= to || matches.count === MAX_MATCHES) return;
+        const step = learn(walk.state, classes[bytes[walk.at] as number] as number);
+        walk.at++;
+        walk.state = Math.abs(step);
+        if (step > 0) continue;
+        matches.patterns[matches.count] = match[walk.state] as number;
+        matches.ends[matches.count++] = walk.at;
       }
-      return table.state;
     },
     heldAt: (state) => held[state] as number,
     suffixOf: (pattern) => suffix[pattern] as number,
@@ -152,22 +170,23 @@ interface Table {
   readonly classes: Uint16Array;
   readonly count: number;
   readonly rows: number;
+  /** The longest pattern that ends in a state, or -1. */
+  readonly match: Int32Array;
+  readonly matches: Matches;
   /** By the classes of three bytes, whether a pattern begins with them; undefined where there are too many classes. */
   readonly begins: Uint8Array | undefined;
-  state: number;
 }
 
 /**
- * Takes the steps that are known and end no pattern. By itself, since nothing is called in it: what the loop needs is
- * looked up once, not for every byte.
- *
- * @returns where the first other step is, or `end`.
+ * Takes the steps that are known, up to `end` or to as many matches as there is room for. By itself, since nothing is
+ * called in it: what the loop needs is looked up once, not for every byte.
  */
-function run(table: Table, bytes: Uint8Array, start: number, end: number): number {
-  const { next, classes, count, rows, begins } = table;
-  let { state } = table;
-  let at = start;
-  for (; at < end && state < rows; at++) {
+function run(table: Table, walk: Walk, bytes: Uint8Array, end: number): void {
+  const { next, classes, count, rows, match, matches, begins } = table;
+  const { patterns, ends } = matches;
+  let found = matches.count;
+  let { state, at } = walk;
+  for (; at < end && state < rows && found < MAX_MATCHES; at++) {
     if (state === START && begins !== undefined && at + 2 < end) {
       let [first, second] = [
         classes[bytes[at] as number] as number,
@@ -181,11 +200,16 @@ function run(table: Table, bytes: Uint8Array, start: number, end: number): numbe
       }
     }
     const to = next[state * count + (classes[bytes[at] as number] as number)] as number;
-    if (to <= 0) break;
+    if (to === 0) break;
     state = to;
+    if (to > 0) continue;
+    state = -to;
+    patterns[found] = match[state] as number;
+    ends[found++] = at + 1;
   }
-  table.state = state;
-  return at;
+  matches.count = found;
+  walk.state = state;
+  walk.at = at;
 }
 
 /** Bytes that occur in no pattern are one class, 0; the others have one each, or one for both cases. */

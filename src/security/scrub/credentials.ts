@@ -7,8 +7,7 @@ import { entropyOf } from './entropy.ts';
 import { ANY_BYTE } from './following.ts';
 import { isSecretName, type Looks, looksOf, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
-import { createHits } from './hits.ts';
-import { buildKeywordScan, type KeywordScan } from './keyword-scan.ts';
+import { buildKeywordScan, type Keyword, type KeywordScan } from './keyword-scan.ts';
 import { isOneWord } from './kinds.ts';
 import {
   coverData,
@@ -16,6 +15,7 @@ import {
   KIND_KEYWORDS,
   type Met,
   meetKind,
+  meetVersion,
   VERSION_KEYWORD,
 } from './kubernetes.ts';
 import type { Matcher } from './matcher.ts';
@@ -82,8 +82,6 @@ export function createMemory(rules: number): Memory {
 }
 
 let finder: Finder | undefined;
-/** Of one search at a time. */
-const hits = createHits();
 
 /** The same for all: its tables take some milliseconds, once. */
 export function credentialFinder(): Finder {
@@ -102,25 +100,16 @@ function createFinder(): Finder {
   const kinds = keywords.map((keyword) => KIND_KEYWORDS.includes(keyword));
   const data = keywords.map((keyword) => DATA_KEYWORDS.includes(keyword));
   const behindCurl = keywords.map((keyword) => CURL_USER_OPTIONS.includes(keyword));
-  /** What no rule of a keyword can follow. */
-  const notAfter = rulesOf.map(([first, ...others]) =>
-    others.every((other) => other.notAfter === first?.notAfter) ? (first?.notAfter ?? NOTHING) : NOTHING,
+  const scan = buildKeywordScan(
+    keywords.map((text, keyword) => ({ text, ...besides(text, rulesOf[keyword] as readonly Rule[]) })),
   );
-  /** What there is behind a keyword for any of its rules. */
-  const next: Uint8Array[] = [];
-  const scan = buildKeywordScan(keywords);
 
   return {
     keywords: scan,
     rules: rules.length,
     find(sight, memory, cover) {
       const { bytes, base, from, to } = sight;
-      hits.clear();
-      scan.scan(bytes, from, Math.min(bytes.length, to + MAX_KEYWORD), (keyword, start, end) => {
-        if (start >= to || (start > 0 && notAfter[keyword]?.[bytes[start - 1] as number] === 1)) return;
-        next[keyword] ??= nextOf(keywords[keyword] as string, rulesOf[keyword] ?? []);
-        if (end === bytes.length || next[keyword]?.[bytes[end] as number] === 1) hits.add(start, keyword);
-      });
+      const hits = scan.scan(bytes, from, to);
       const search = createSearch(sight);
       const coverAndRemember: Cover = (start, end, marker) => {
         cover(start, end, marker);
@@ -138,7 +127,7 @@ function createFinder(): Finder {
           if (end !== 0) coverAndRemember(start, end, '[credential:private-key]');
           continue;
         }
-        if (keyword === version) memory.met.version = base + start;
+        if (keyword === version) meetVersion(sight, start, memory.met);
         if (kinds[keyword]) meetKind(sight, start, memory.met);
         if (data[keyword] && !coverData(sight, start, memory.met, coverAndRemember)) return start;
         const keywordEnd = start + (lengths[keyword] as number);
@@ -156,13 +145,21 @@ function createFinder(): Finder {
 
 const NOTHING = new Uint8Array(256);
 
-function nextOf(keyword: string, rules: readonly Rule[]): Uint8Array {
-  const sets = rules.map(({ next }) => next?.(keyword) ?? ANY_BYTE);
-  return sets.length === 0
-    ? ANY_BYTE
-    : NOTHING.map((_, byte) => (sets.some((set) => set[byte] === 1) ? 1 : 0));
+/** What can be before and behind a keyword for any of its rules. */
+function besides(keyword: string, rules: readonly Rule[]): Pick<Keyword, 'notAfter' | 'next'> {
+  const [first, ...others] = rules;
+  const isSame = others.every((other) => other.notAfter === first?.notAfter);
+  return {
+    notAfter: isSame ? (first?.notAfter ?? NOTHING) : NOTHING,
+    next() {
+      const sets = rules.map(({ next }) => next?.(keyword) ?? ANY_BYTE);
+      return sets.length === 0
+        ? ANY_BYTE
+        : NOTHING.map((_, byte) => (sets.some((set) => set[byte] === 1) ? 1 : 0));
+    },
+  };
 }
-const MAX_KEYWORD = 40;
+
 const MAX_SERVICE_VALUE = 400;
 const MAX_PLACE = 800;
 const AT_SIGN = 0x40;

@@ -73,8 +73,11 @@ export function placeRules(): PlaceRule[] {
       ),
       entropy: 2,
       accepts: (secret) => {
-        const password = secret.slice(secret.indexOf(':') + 1).replaceAll(/["']/g, '');
-        const user = secret.slice(0, secret.indexOf(':')).replaceAll(/["']/g, '');
+        const colon = secret.indexOf(':');
+        const [user, password] = [
+          withoutQuotes(secret.slice(0, colon)),
+          withoutQuotes(secret.slice(colon + 1)),
+        ];
         // `-u "{id}":"{password}"` has braces around what is no name.
         const filledIn = /^\{.*\d.*\}$/.test(password);
         return !POOR.test(password) && (filledIn || !PLACEHOLDER.test(password)) && !/^[<[]/.test(user);
@@ -119,6 +122,10 @@ export function placeRules(): PlaceRule[] {
       entropy: 3,
     },
   ];
+}
+
+function withoutQuotes(text: string): string {
+  return /["']/.test(text) ? text.replaceAll(/["']/g, '') : text;
 }
 
 function isRandom(text: string): boolean {

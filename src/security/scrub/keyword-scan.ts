@@ -1,42 +1,72 @@
 /**
- * Finds keywords in bytes, letters of either case alike. What keeps clean text cheap: only where a keyword is does a
- * rule look.
+ * Finds keywords in bytes, letters of either case alike. What keeps clean text cheap: only where a keyword is, and what
+ * stands beside it can be so for a rule, does one look.
  */
 import { buildAutomaton, START } from './automaton.ts';
+import { createHits, type Hits } from './hits.ts';
+
+export interface Keyword {
+  /** Lower case ASCII, not empty. */
+  readonly text: string;
+  /** What it cannot follow. */
+  readonly notAfter: Uint8Array;
+  /** What it is followed by; asked once, when the keyword is first met. */
+  readonly next: () => Uint8Array;
+}
 
 export interface KeywordScan {
   /**
-   * Calls `found` for every occurrence in `from` to `to`, in the order of their ends, longer ones first.
-   *
-   * @param found gets the keyword's index, where the occurrence starts and where it ends.
+   * The keywords that begin in `from` to `to`, by their numbers; where the bytes end behind one, anything may follow it.
+   * As they are until the next scan.
    */
-  scan(
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-    found: (keyword: number, start: number, end: number) => void,
-  ): void;
-  /** How many bytes before `to` could become a keyword with what comes next. */
-  heldAt(bytes: Uint8Array, to: number): number;
+  scan(bytes: Uint8Array, from: number, to: number): Hits;
+  /** How many of the bytes could become a keyword with what comes next. */
+  heldAt(bytes: Uint8Array): number;
 }
 
-/** @param keywords lower case ASCII, without duplicates, none of them empty. */
-export function buildKeywordScan(keywords: readonly string[]): KeywordScan {
-  const automaton = buildAutomaton(keywords, true);
-  const lengths = keywords.map((keyword) => keyword.length);
+/** @param keywords without duplicates. */
+export function buildKeywordScan(keywords: readonly Keyword[]): KeywordScan {
+  const automaton = buildAutomaton(
+    keywords.map(({ text }) => text),
+    true,
+  );
+  const { matches } = automaton;
+  const lengths = Uint8Array.from(keywords, ({ text }) => text.length);
   const longest = Math.max(...lengths);
+  const next: Uint8Array[] = keywords.map(() => UNKNOWN);
+  const notAfter = keywords.map((keyword) => keyword.notAfter);
+  const hits = createHits();
+
+  const mayBe = (keyword: number, bytes: Uint8Array, start: number, end: number): boolean => {
+    if (start > 0 && notAfter[keyword]?.[bytes[start - 1] as number] === 1) return false;
+    if (next[keyword] === UNKNOWN) next[keyword] = keywords[keyword]?.next() ?? UNKNOWN;
+    return end === bytes.length || next[keyword]?.[bytes[end] as number] === 1;
+  };
 
   return {
-    scan(bytes, from, to, found) {
-      automaton.scan(START, bytes, from, to, (keyword, end) => {
-        for (let other = keyword; other !== -1; other = automaton.suffixOf(other)) {
-          found(other, end - (lengths[other] as number), end);
+    scan(bytes, from, to) {
+      hits.clear();
+      const walk = { state: START, at: from };
+      const until = Math.min(bytes.length, to + longest);
+      while (walk.at < until) {
+        automaton.scan(walk, bytes, until);
+        for (let match = 0; match < matches.count; match++) {
+          const end = matches.ends[match] as number;
+          let keyword = matches.patterns[match] as number;
+          for (; keyword !== -1; keyword = automaton.suffixOf(keyword)) {
+            const start = end - (lengths[keyword] as number);
+            if (start < to && mayBe(keyword, bytes, start, end)) hits.add(start, keyword);
+          }
         }
-      });
+      }
+      return hits;
     },
-    heldAt(bytes, to) {
-      const state = automaton.scan(START, bytes, Math.max(0, to - longest), to, () => {});
-      return automaton.heldAt(state);
+    heldAt(bytes) {
+      const walk = { state: START, at: Math.max(0, bytes.length - longest) };
+      while (walk.at < bytes.length) automaton.scan(walk, bytes, bytes.length);
+      return automaton.heldAt(walk.state);
     },
   };
 }
+
+const UNKNOWN = new Uint8Array(256);

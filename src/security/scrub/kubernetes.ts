@@ -28,15 +28,23 @@ const secret = matcher(() => /secret(?![\w-])/iy);
 const block = matcher(() => /data:[ \t]{0,200}\r?\n/iy);
 const object = matcher(() => /data\\*"\s{0,20}:\s{0,20}\{/iy);
 /** The first key of all, in the order of the alphabet, and what is between it and the next. */
-const VERSION_BEFORE = /apiVersion\\*["']?\s{0,20}:[^\n,]{1,80}[\n,]\s{0,80}\\{0,8}["']?$/i;
+const version = matcher(() => /apiVersion\\*["']?\s{0,20}:[^\n,]{1,80}[\n,]\s{0,80}\\{0,8}["']?/iy);
+const versionName = matcher(() => /apiVersion\\*["']?\s{0,20}:/iy);
 const MAX_BEFORE = 200;
+
+/** Takes note of the version that an object says here. */
+export function meetVersion(sight: Sight, start: number, met: Met): void {
+  if (versionName(sight, start) !== -1) met.version = sight.base + start;
+}
 
 /** Takes note of the kind that an object says here. */
 export function meetKind(sight: Sight, start: number, met: Met): void {
   const name = kind(sight, start);
   if (name === -1) return;
-  const column = columnOf(sight.text, start);
-  if (secret(sight, name) !== -1) met.secret = { at: sight.base + start, column };
+  const isSecret = secret(sight, name) !== -1;
+  if (!isSecret && met.secret === undefined) return;
+  const column = columnOf(sight.bytes, start);
+  if (isSecret) met.secret = { at: sight.base + start, column };
   // What is further in is a part of the same object: an owner, a reference.
   else if (met.secret !== undefined && column <= met.secret.column) met.secret = undefined;
 }
@@ -48,7 +56,7 @@ export function meetKind(sight: Sight, start: number, met: Met): void {
  * @returns false where only more input can tell.
  */
 export function coverData(sight: Sight, start: number, met: Met, cover: Cover): boolean {
-  const { text, base, final } = sight;
+  const { bytes, text, base, final } = sight;
   const mayBeFirst = base + start - met.version <= MAX_BEFORE;
   const isNear = met.secret !== undefined && base + start - met.secret.at <= REACH;
   if (!mayBeFirst && !isNear) return true;
@@ -59,9 +67,10 @@ export function coverData(sight: Sight, start: number, met: Met, cover: Cover): 
   const inObject = object(sight, start);
   const body = inObject === -1 ? block(sight, start) : inObject;
   if (body === -1) return true;
-  const column = columnOf(text, key);
+  // In JSON, columns say nothing.
+  const column = inObject === -1 ? columnOf(bytes, key) : 0;
   const isMet = isNear && (inObject !== -1 || column === met.secret?.column);
-  const isFirst = mayBeFirst && VERSION_BEFORE.test(text.slice(Math.max(0, key - MAX_BEFORE), key));
+  const isFirst = mayBeFirst && version(sight, met.version - base) === key;
   if (!isMet && !isFirst) return true;
 
   const isCut = (end: number): boolean => !final && end >= text.length && text.length - start < REACH;
@@ -91,12 +100,14 @@ const PLACEHOLDER = /^(?:\{\{.*\}\}|\$\{.*\}|\$\(.*\)|<[\w -]+>)$/;
 const SHORT = /^(?:[\w+/]{0,7}|[\w+/]{6}==|[\w+/]{7}=)$/;
 
 /** As far as anyone indents: a line may be as long as the text. */
-function columnOf(text: string, at: number): number {
-  const from = Math.max(0, at - MAX_COLUMN);
-  const line = text.slice(from, at).lastIndexOf('\n');
-  return line === -1 && from > 0 ? MAX_COLUMN : at - from - line - 1;
+function columnOf(bytes: Uint8Array, at: number): number {
+  const least = Math.max(0, at - MAX_COLUMN);
+  let start = at;
+  while (start > least && bytes[start - 1] !== LINE_FEED) start--;
+  return at - start;
 }
 
+const LINE_FEED = 0x0a;
 const MAX_COLUMN = 200;
 
 /** What the keys behind some data say of the object that it is in; `unknown` where the text ends before they do. */

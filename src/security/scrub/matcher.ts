@@ -18,11 +18,26 @@ export function matcher(make: () => RegExp): Matcher {
   };
 }
 
+/** What cannot stand behind a match: a set of bytes, and the same as an expression that looks ahead. */
+export interface NotBefore {
+  readonly set: Uint8Array;
+  readonly source: string;
+}
+
 interface Source {
   readonly source: string;
   readonly anyCase: boolean;
-  /** A class of what cannot stand behind a match. */
-  readonly notBefore: string | undefined;
+  readonly notBefore: NotBefore | undefined;
+}
+
+/** None of a class, which has both cases of its letters. */
+export function notBefore(charClass: string): NotBefore {
+  return { set: setOf(charClass, false), source: `(?!${charClass})` };
+}
+
+/** Nothing but what is in a class, with both cases of its letters, or the end. */
+export function onlyBefore(charClass: string): NotBefore {
+  return { set: setOf(charClass, false).map((has) => 1 - has), source: `(?=${charClass}|$)` };
 }
 
 /**
@@ -38,12 +53,22 @@ export function sequenceMatcher(make: () => Source): Matcher {
   };
 }
 
+/** The first of some that matches. */
+export function firstOf(matchers: readonly Matcher[]): Matcher {
+  return (sight, at) => {
+    for (const match of matchers) {
+      const end = match(sight, at);
+      if (end !== -1) return end;
+    }
+    return -1;
+  };
+}
+
 function build(of: Source): Matcher {
   const items = itemsOf(of);
-  const { source, anyCase, notBefore } = of;
-  if (items !== undefined) return walk(items, notBefore === undefined ? NO_BYTE : setOf(notBefore, anyCase));
-  const after = notBefore === undefined ? '' : `(?!${notBefore})`;
-  return matcher(() => new RegExp(`(?:${source})${after}`, anyCase ? 'iy' : 'y'));
+  if (items !== undefined) return walk(items, of.notBefore?.set ?? NO_BYTE);
+  const { source, anyCase } = of;
+  return matcher(() => new RegExp(`(?:${source})${of.notBefore?.source ?? ''}`, anyCase ? 'iy' : 'y'));
 }
 
 const NO_BYTE = new Uint8Array(256);
@@ -85,20 +110,20 @@ function walk(items: readonly Item[], notBefore: Uint8Array): Matcher {
   /** Whatever the last item takes cannot stand behind it: no end before its last is one. */
   const isClosed = last.set.every((has, byte) => has === 0 || notBefore[byte] === 1);
   return ({ bytes }, start) => {
-    if (start + length > bytes.length) return -1;
-    if (isFixed && notBefore[bytes[start + length] ?? NONE] === 1) return -1;
+    const most = bytes.length;
+    if (start + length > most) return -1;
+    if (isFixed && start + length < most && notBefore[bytes[start + length] as number] === 1) return -1;
     let at = start;
     let from = start;
     for (const { set, min, max } of items) {
       from = at;
-      at = skip(bytes, at, Math.min(bytes.length, at + max), set);
+      at = skip(bytes, at, Math.min(most, at + max), set);
       if (at - from < min) return -1;
     }
     // As an expression would go back.
-    while (notBefore[bytes[at] ?? NONE] === 1) if (isClosed || --at < from + last.min) return -1;
+    while (at < most && notBefore[bytes[at] as number] === 1) {
+      if (isClosed || --at < from + last.min) return -1;
+    }
     return at;
   };
 }
-
-/** Of no set that is asked about: a match may be at the end. */
-const NONE = 0;

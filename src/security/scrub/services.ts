@@ -3,7 +3,7 @@
  * assigned to: `ALGOLIA_KEY=…`. Alphabets and lengths are those of the rules that gitleaks keeps.
  */
 
-import { type Matcher, matcher } from './matcher.ts';
+import { firstOf, type Matcher, onlyBefore, sequenceMatcher } from './matcher.ts';
 
 export interface ServiceRule {
   /** What the marker says: the service. */
@@ -30,15 +30,22 @@ function service(keywords: string, values: string, entropy = 0): ServiceRule {
   return {
     name: (all[0] as string).replaceAll(/[^a-z0-9]/g, '-'),
     keywords: all,
-    match: matcher(() => new RegExp(`(?:${sourceOf(values)})(?=[\`'"\\s;,&<\\\\]|$)`, 'iy')),
+    match: firstOf(
+      values
+        .split(' ')
+        .map((value) =>
+          sequenceMatcher(() => ({ source: sourceOf(value), anyCase: true, notBefore: NOT_ENDED })),
+        ),
+    ),
     entropy,
   };
 }
 
-function sourceOf(values: string): string {
-  return values
-    .split(' ')
-    .join('|')
+/** Behind a value there is a quote, white space, what separates it from the next, or nothing. */
+const NOT_ENDED = onlyBefore('[`\'" \t\n\v\f\r\xa0;,&<\\\\]');
+
+function sourceOf(value: string): string {
+  return value
     .replaceAll(/(digit|hex|alnum|word|text):([\d,]+)/g, (_, name: string, count: string) => {
       return `${ALPHABETS[name]}{${count}}`;
     })

@@ -117,12 +117,11 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
   const shownEarly = (from: number): number => {
     if (waits || persons !== undefined || credentials === undefined) return 0;
     const bytes = window.bytes();
-    let first = bytes.length - credentials.keywords.heldAt(bytes, bytes.length);
-    credentials.keywords.scan(bytes, from, bytes.length, (_, start) => {
-      first = Math.min(first, start);
-      waits = true;
-    });
-    return first;
+    const { keywords } = credentials;
+    const held = bytes.length - keywords.heldAt(bytes);
+    const hits = keywords.scan(bytes, from, bytes.length);
+    waits = hits.count() > 0;
+    return waits ? Math.min(held, hits.startOf(0)) : held;
   };
 
   return {

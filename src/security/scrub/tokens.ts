@@ -5,7 +5,7 @@
 
 import { table } from './assignment.ts';
 import { following } from './following.ts';
-import { type Matcher, sequenceMatcher } from './matcher.ts';
+import { type Matcher, notBefore, sequenceMatcher } from './matcher.ts';
 
 export interface TokenRule {
   /** What the marker says. */
@@ -44,11 +44,14 @@ interface Options {
 
 function token(name: string, keywords: string, body: string, options: Options = {}): TokenRule {
   const { entropy = 2, anyCase = false, loose = false, notAfter, check } = options;
-  const notBefore = loose ? undefined : (options.notBefore ?? NOT_BEFORE);
   return {
     name,
     keywords: keywords.split(' '),
-    match: sequenceMatcher(() => ({ source: body, anyCase, notBefore })),
+    match: sequenceMatcher(() => ({
+      source: body,
+      anyCase,
+      notBefore: loose ? undefined : notBefore(options.notBefore ?? NOT_BEFORE),
+    })),
     entropy,
     notAfter: loose ? undefined : (notAfter ?? WORD),
     next: (keyword) => following(body, keyword),
