@@ -8,6 +8,8 @@ const IN_ADDRESS = table('0123456789abcdefABCDEF:.', false);
 /** Behind a zone and the like, it was none. */
 const GOES_ON = table('_:%', true);
 const IN_ZONE = table('_.-', true);
+/** `::` */
+const MIN_LENGTH = 2;
 /** No address is longer: eight groups, or six and an IPv4 address. */
 const MAX_LENGTH = 45;
 const MAX_ZONE = 40;
@@ -79,7 +81,7 @@ export function findIPv6({ bytes }: Sight, colon: number, cover: Cover): number 
   while (start > 0 && colon - start < 4 && HEX[bytes[start - 1] as number] === 1) start--;
   const end = skip(bytes, start, Math.min(bytes.length, start + MAX_LENGTH + 2), IN_ADDRESS);
   const before = bytes[start - 1] ?? SPACE;
-  if (WORD[before] === 1 || before === DOT || before === COLON) return end;
+  if (end - start < MIN_LENGTH || WORD[before] === 1 || before === DOT || before === COLON) return end;
   let last = end;
   // A full stop, or a colon behind an address as in `::1: connected`.
   if (bytes[last - 1] === DOT) last--;

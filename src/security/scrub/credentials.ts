@@ -4,7 +4,7 @@
  */
 import { AFTER_NAME, assignedAt, MAX_TO_SIGN, NAME_REST, skip } from './assignment.ts';
 import { entropyOf } from './entropy.ts';
-import { ANY_BYTE } from './following.ts';
+import { ANY_BYTE, anyOf } from './following.ts';
 import { isSecretName, type Looks, looksOf, TELLING, VALUE } from './generic.ts';
 import { CURL_USER_OPTIONS, placeRules } from './headers.ts';
 import { buildKeywordScan, type Keyword, type KeywordScan } from './keyword-scan.ts';
@@ -153,9 +153,7 @@ function besides(keyword: string, rules: readonly Rule[]): Pick<Keyword, 'notAft
     notAfter: isSame ? (first?.notAfter ?? NOTHING) : NOTHING,
     next() {
       const sets = rules.map(({ next }) => next?.(keyword) ?? ANY_BYTE);
-      return sets.length === 0
-        ? ANY_BYTE
-        : NOTHING.map((_, byte) => (sets.some((set) => set[byte] === 1) ? 1 : 0));
+      return sets.length === 0 ? ANY_BYTE : anyOf(sets);
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Cover, Sight } from './sight.ts';
 
 const LOCAL = table("_.!#$%&'*+=?^`{|}~-", true).fill(1, 0x80);
 const WORD = table('_', true);
+const IN_DOMAIN = table('', true).fill(1, 0x80);
 const MAX_LOCAL = 64;
 /** Of a name in DNS, and the `@`. */
 const MAX_DOMAIN = 254;
@@ -19,6 +20,7 @@ const domain = matcher(
 /** @param at where an `@` is. */
 export function findEmail(sight: Sight, at: number, cover: Cover): void {
   const { bytes } = sight;
+  if (IN_DOMAIN[bytes[at + 1] ?? 0] === 0) return;
   const start = bytes[at - 1] === QUOTE ? quotedStart(bytes, at) : localStart(bytes, at);
   if (start === -1) return;
   const end = domain(sight, at + 1);

@@ -24,3 +24,8 @@ export function following(source: string, keyword: string): Uint8Array {
   }
   return ANY_BYTE;
 }
+
+/** What is in any of some sets. */
+export function anyOf(sets: readonly Uint8Array[]): Uint8Array {
+  return ANY_BYTE.map((_, byte) => (sets.some((set) => set[byte] === 1) ? 1 : 0));
+}

@@ -55,6 +55,8 @@ export function sequenceMatcher(make: () => Source): Matcher {
 
 /** The first of some that matches. */
 export function firstOf(matchers: readonly Matcher[]): Matcher {
+  const [only, ...others] = matchers;
+  if (only !== undefined && others.length === 0) return only;
   return (sight, at) => {
     for (const match of matchers) {
       const end = match(sight, at);
@@ -80,7 +82,7 @@ interface Item {
   readonly max: number;
 }
 
-const COUNT = /\{(\d+)(?:,(\d+))?\}/y;
+const COUNT = /\{(\d+)(?:,(\d+))?\}|(\?)/y;
 
 /** Undefined where more is needed than to take as much as there is of each. */
 function itemsOf({ source, anyCase }: Source): Item[] | undefined {
@@ -90,17 +92,27 @@ function itemsOf({ source, anyCase }: Source): Item[] | undefined {
     const atom = ATOM.exec(source)?.[0];
     if (atom === undefined) return undefined;
     at = COUNT.lastIndex = ATOM.lastIndex;
-    const [count, min = '1', max = min] = COUNT.exec(source) ?? [''];
+    const [count, least, most, optional] = COUNT.exec(source) ?? [''];
     at += count.length;
-    if (Number(min) === 0 || /[?*+]/.test(source[at] ?? '')) return undefined;
-    const set = setOf(atom, anyCase);
-    const before = items.at(-1);
-    if (before !== undefined && before.min < before.max && set.some((has, byte) => has && before.set[byte])) {
-      return undefined;
-    }
-    items.push({ set, min: Number(min), max: Number(max) });
+    if (/[?*+]/.test(source[at] ?? '')) return undefined;
+    const min = optional === undefined ? Number(least ?? 1) : 0;
+    const max = optional === undefined ? Number(most ?? least ?? 1) : 1;
+    const item = { set: setOf(atom, anyCase), min, max };
+    if (!isSeparate(items, item)) return undefined;
+    items.push(item);
   }
-  return items;
+  const [before, last] = items.slice(-2);
+  // Without the last, the one before it would have to give back.
+  return last?.min === 0 && before?.min !== before?.max ? undefined : items;
+}
+
+/** Whether what it takes is taken by none before it that could take more. */
+function isSeparate(items: readonly Item[], { set }: Item): boolean {
+  for (const before of items.toReversed()) {
+    if (before.min < before.max && set.some((has, byte) => has === 1 && before.set[byte] === 1)) return false;
+    if (before.min > 0) return true;
+  }
+  return true;
 }
 
 function walk(items: readonly Item[], notBefore: Uint8Array): Matcher {

@@ -77,8 +77,9 @@ function findNumbers(look: Look, start: number, end: number): void {
   if (before === PLUS) findPhone(look, start - 1);
   else if (before !== OPENING || !findPhone(look, start - 1)) findPhone(look, start);
   if (!startsNumber(bytes, start)) return;
-  findSsn(look, start, end);
-  findCard(look, start, end);
+  // By how many digits they begin with.
+  if (end - start === 3 || end - start === 9) findSsn(look, start, end);
+  if (end - start === 4 || end - start >= 12) findCard(look, start, end);
 }
 
 function findCard(look: Look, start: number, firstEnd: number): void {

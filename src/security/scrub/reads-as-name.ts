@@ -23,10 +23,12 @@ function isNamePart(bytes: Uint8Array, start: number, end: number): boolean {
     if (kind === DIGIT) digits++;
     if (last !== SEPARATOR && (kind === DIGIT) !== (last === DIGIT)) changes++;
     if (kind === SMALL ? last !== SMALL && (last !== CAPITAL || capitals > 1) : kind !== last) words++;
+    // Too many already.
+    if (changes > 1 && length < words * MIN_WORD) return false;
     capitals = kind === CAPITAL ? capitals + 1 : 0;
     last = kind;
   }
-  if (length / words >= MIN_WORD) return true;
+  if (length >= words * MIN_WORD) return true;
   // A number, a few letters, or letters with a short number before or behind them.
   if (changes === 0) return length <= (digits > 0 ? MAX_NUMBER : MAX_LETTERS);
   return changes === 1 && digits <= 3 && length - digits <= MAX_WORD;

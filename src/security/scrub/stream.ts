@@ -60,14 +60,17 @@ export function createScrubber({ secrets, addresses = false, ...policy }: ScrubP
     const bytes = window.bytes();
     const text = bytes.toString('latin1');
     const runs = [...later];
+    let isInOrder = true;
     const cover = (start: number, end: number, marker: string): void => {
+      const last = runs.at(-1);
+      if (last !== undefined && start <= last.start) isInOrder = false;
       runs.push({ start, end, marker });
     };
     const sight = { bytes, text, base, from: settled, to, final };
     const until = credentials?.find(sight, memory, cover) ?? to;
     persons?.({ ...sight, to: until }, cover);
     // In order; of two that begin at one place, the longer.
-    runs.sort((a, b) => a.start - b.start || b.end - a.end);
+    if (!isInOrder) runs.sort((a, b) => a.start - b.start || b.end - a.end);
     let shown = '';
     let at = Math.max(settled, Math.min(open, until));
     let done = 0;

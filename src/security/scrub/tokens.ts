@@ -4,8 +4,8 @@
  */
 
 import { table } from './assignment.ts';
-import { following } from './following.ts';
-import { type Matcher, notBefore, sequenceMatcher } from './matcher.ts';
+import { anyOf, following } from './following.ts';
+import { firstOf, type Matcher, notBefore, sequenceMatcher } from './matcher.ts';
 
 export interface TokenRule {
   /** What the marker says. */
@@ -42,19 +42,24 @@ interface Options {
   readonly check?: (text: string) => boolean;
 }
 
-function token(name: string, keywords: string, body: string, options: Options = {}): TokenRule {
+/** @param bodies of which one is what a match is. */
+function token(
+  name: string,
+  keywords: string,
+  bodies: string | readonly string[],
+  options: Options = {},
+): TokenRule {
   const { entropy = 2, anyCase = false, loose = false, notAfter, check } = options;
+  const behind = loose ? undefined : notBefore(options.notBefore ?? NOT_BEFORE);
+  const sources = typeof bodies === 'string' ? [bodies] : bodies;
+  const matchers = sources.map((source) => sequenceMatcher(() => ({ source, anyCase, notBefore: behind })));
   return {
     name,
     keywords: keywords.split(' '),
-    match: sequenceMatcher(() => ({
-      source: body,
-      anyCase,
-      notBefore: loose ? undefined : notBefore(options.notBefore ?? NOT_BEFORE),
-    })),
+    match: firstOf(matchers),
     entropy,
     notAfter: loose ? undefined : (notAfter ?? WORD),
-    next: (keyword) => following(body, keyword),
+    next: (keyword) => anyOf(sources.map((source) => following(source, keyword))),
     check,
   };
 }
@@ -73,7 +78,9 @@ export function tokenRules(): TokenRule[] {
     token(
       '1password-key',
       'a3-',
-      'A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}',
+      ['{11}', '{6}-[A-Z0-9]{5}'].map(
+        (count) => `A3-[A-Z0-9]{6}-[A-Z0-9]${count}-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}`,
+      ),
       { entropy: 3.5 },
     ),
     token('1password-token', 'ops_', 'ops_eyJ[A-Za-z0-9+/]{250,4000}={0,3}', { entropy: 4 }),

@@ -32,6 +32,10 @@ describe('a sequence is matched as its regular expression would', () => {
 
   test('whatever the text, the case and what may not follow', () => {
     const sources = [
+      'a[b-]{2}_{0,2}',
+      'a[b-]{1,3}_?[.]c{2}',
+      'a_?[.]?[bc]{2}',
+      'ab?_{0,1}',
       'a[b-]{1,3}_{0,2}',
       'a[bc]{1,2}_{1,2}\\.?',
 
