@@ -1,5 +1,5 @@
 /** IP addresses: four numbers, and the forms of RFC 4291 and RFC 4007, with the length of a prefix where there is one. */
-import { skip, table } from './assignment.ts';
+import { skip, skipBack, table } from './assignment.ts';
 import { DIGIT, digitsEnd, WORD } from './numbers.ts';
 import type { Cover, Sight } from './sight.ts';
 
@@ -60,16 +60,24 @@ function hasGroupsBefore(bytes: Uint8Array, start: number): boolean {
  * comparison or in the name of a file.
  */
 function isVersion({ bytes, text }: Sight, start: number, end: number): boolean {
-  if (VERSION_AFTER.test(text.slice(end, end + 10))) return true;
+  if (JOINS[bytes[end] ?? 0] === 1 && VERSION_AFTER.test(text.slice(end, end + 10))) return true;
   const before = bytes[start - 1] ?? SPACE;
   if (before === DASH || before === UNDERSCORE) {
     return WORD[bytes[start - 2] ?? 0] === 1 && bytes[end] === DOT && WORD[bytes[end + 1] ?? 0] === 1;
   }
-  return VERSION_BEFORE.test(text.slice(Math.max(0, start - 24), start));
+  const name = skipBack(bytes, start, Math.max(0, start - MAX_SIGNS), SIGNS);
+  return (
+    ENDS_NAME[bytes[name - 1] ?? 0] === 1 && VERSION_BEFORE.test(text.slice(Math.max(0, start - 24), start))
+  );
 }
 
 const VERSION_BEFORE =
   /(?:\b(?:[Vv]ersion|VERSION|[Vv]er|[Vv]|[Rr]elease|[Bb]uild|[Rr]ev(?:ision)?)["']?[ \t]{0,3}[:=]?[ \t]{0,3}["'(]?|\b[A-Z][A-Za-z]+\/|[=~<>!^]=[ \t]?)$/;
+/** Of its parts, what is between a name and an address, and what such a name ends with: most addresses have neither. */
+const SIGNS = table(' \t"\'(:', false);
+const MAX_SIGNS = 10;
+const ENDS_NAME = table('/=', true);
+const JOINS = table('-.+', false);
 const VERSION_AFTER = /^(?:[-.](?:alpha|beta|rc|dev|pre|post|snapshot|final|ga|release)|\+[0-9a-z])/i;
 
 /**

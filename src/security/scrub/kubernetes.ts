@@ -2,6 +2,7 @@
  * The values of Kubernetes' Secrets, in manifests as people write them and as kubectl prints them: what is under `data`
  * and `stringData` of an object whose kind is Secret, whatever it looks like.
  */
+import { table } from './assignment.ts';
 import { type Entries, readBlock, readObject } from './manifest-values.ts';
 import { matcher } from './matcher.ts';
 import type { Cover, Sight } from './sight.ts';
@@ -60,24 +61,25 @@ export function coverData(sight: Sight, start: number, met: Met, cover: Cover): 
   const mayBeFirst = base + start - met.version <= MAX_BEFORE;
   const isNear = met.secret !== undefined && base + start - met.secret.at <= REACH;
   if (!mayBeFirst && !isNear) return true;
-  const isPlain = text.slice(Math.max(0, start - 6), start).toLowerCase() === 'string';
+  const isPlain =
+    IN_NAME[bytes[start - 1] ?? 0] === 1 && /string$/i.test(text.slice(Math.max(0, start - 6), start));
   const key = isPlain ? start - 6 : start;
   // Not that of `metadata`.
-  if (!/[\s"'-]/.test(text[key - 1] ?? '\n')) return true;
-  const inObject = object(sight, start);
-  const body = inObject === -1 ? block(sight, start) : inObject;
+  if (BEFORE_KEY[bytes[key - 1] ?? LINE_FEED] === 0) return true;
+  const inBlock = bytes[start + 'data'.length] === COLON;
+  const body = (inBlock ? block : object)(sight, start);
   if (body === -1) return true;
   // In JSON, columns say nothing.
-  const column = inObject === -1 ? columnOf(bytes, key) : 0;
-  const isMet = isNear && (inObject !== -1 || column === met.secret?.column);
+  const column = inBlock ? columnOf(bytes, key) : 0;
+  const isMet = isNear && (!inBlock || column === met.secret?.column);
   const isFirst = mayBeFirst && version(sight, met.version - base) === key;
   if (!isMet && !isFirst) return true;
 
   const isCut = (end: number): boolean => !final && end >= text.length && text.length - start < REACH;
-  const entries = inObject === -1 ? readBlock(text, body, column) : readObject(text, body);
+  const entries = inBlock ? readBlock(text, body, column) : readObject(text, body);
   if (isCut(entries.end)) return false;
   if (isFirst) {
-    const kindBehind = inObject === -1 ? kindBehindBlock : kindBehindObject;
+    const kindBehind = inBlock ? kindBehindBlock : kindBehindObject;
     const behind = kindBehind(text, entries.end, column);
     if (behind === 'unknown' && isCut(text.length)) return false;
     if (behind === 'other' || (behind !== 'secret' && !isMet)) return true;
@@ -108,6 +110,9 @@ function columnOf(bytes: Uint8Array, at: number): number {
 }
 
 const LINE_FEED = 0x0a;
+const COLON = 0x3a;
+const IN_NAME = table('', true);
+const BEFORE_KEY = table(' \t\n\v\f\r\xa0"\'-', false);
 const MAX_COLUMN = 200;
 
 /** What the keys behind some data say of the object that it is in; `unknown` where the text ends before they do. */

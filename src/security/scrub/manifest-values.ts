@@ -52,11 +52,14 @@ const CLOSING = /[\s,]*\}/y;
 export function readObject(text: string, from: number): Entries {
   const values: Value[] = [];
   for (let at = from; ; ) {
-    CLOSING.lastIndex = NAME.lastIndex = at;
-    if (CLOSING.test(text)) return { values, end: CLOSING.lastIndex };
+    NAME.lastIndex = at;
     const escaped = NAME.exec(text)?.[1];
-    // What is too long for a name is no object of Kubernetes'.
-    if (escaped === undefined) return { values, end: text.length - at < MAX_NAME ? text.length : at };
+    if (escaped === undefined) {
+      const closing = lastIndexAfter(CLOSING, text, at);
+      if (closing > at) return { values, end: closing };
+      // What is too long for a name is no object of Kubernetes'.
+      return { values, end: text.length - at < MAX_NAME ? text.length : at };
+    }
     const quote = `${escaped}"`;
     at = NAME.lastIndex;
     if (!text.startsWith(quote, at)) {
