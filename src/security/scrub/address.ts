@@ -76,7 +76,7 @@ const VERSION_BEFORE =
 /** Of its parts, what is between a name and an address, and what such a name ends with: most addresses have neither. */
 const SIGNS = table(' \t"\'(:', false);
 const MAX_SIGNS = 10;
-const ENDS_NAME = table('/=', true);
+const ENDS_NAME = table('/=', true).map((has, byte) => has & (1 - (DIGIT[byte] as number)));
 const JOINS = table('-.+', false);
 const VERSION_AFTER = /^(?:[-.](?:alpha|beta|rc|dev|pre|post|snapshot|final|ga|release)|\+[0-9a-z])/i;
 

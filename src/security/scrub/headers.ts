@@ -25,6 +25,8 @@ export interface PlaceRule {
 const PLACEHOLDER = /^["']?(?:[$<[{%(].*|\*+|x+|\.+|[A-Z]+(?:_[A-Z]+)+)["']?$/i;
 const POOR = /^(?:change(?:it|me)|pass(?:word)?|pwd|test|token|user(?:name)?|secret)$/i;
 
+const NO_PASSWORD = new RegExp(`${PLACEHOLDER.source}|${POOR.source}`, 'i');
+
 /** Not of curl alone: they count only behind its name. */
 export const CURL_USER_OPTIONS: readonly string[] = ['-u', '--user'];
 
@@ -41,7 +43,7 @@ export function placeRules(): PlaceRule[] {
         // A token in the place of the user's name, as git's hosts take them.
         if (colon === -1) return secret.length >= 20 && isRandom(secret) && /[0-9]/.test(secret);
         const password = secret.slice(colon + 1);
-        return password !== '' && !PLACEHOLDER.test(password) && !POOR.test(password);
+        return password !== '' && !NO_PASSWORD.test(password);
       },
     },
     {

@@ -91,7 +91,7 @@ export function coverData(sight: Sight, start: number, met: Met, cover: Cover): 
 function coverValues(text: string, { values }: Entries, isPlain: boolean, cover: Cover): void {
   for (const { start, end } of values) {
     const value = text.slice(start, end);
-    if (value === '' || PLACEHOLDER.test(value) || (!isPlain && SHORT.test(value))) continue;
+    if (value === '' || (!isPlain && SHORT.test(value)) || PLACEHOLDER.test(value)) continue;
     cover(start, end, MARKER);
   }
 }

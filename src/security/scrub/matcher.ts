@@ -1,4 +1,3 @@
-import { skip } from './assignment.ts';
 import { ATOM, setOf } from './atoms.ts';
 import type { Sight } from './sight.ts';
 
@@ -127,9 +126,11 @@ function walk(items: readonly Item[], notBefore: Uint8Array): Matcher {
     if (isFixed && start + length < most && notBefore[bytes[start + length] as number] === 1) return -1;
     let at = start;
     let from = start;
-    for (const { set, min, max } of items) {
+    for (let index = 0; index < items.length; index++) {
+      const { set, min, max } = items[index] as Item;
+      const end = Math.min(most, at + max);
       from = at;
-      at = skip(bytes, at, Math.min(most, at + max), set);
+      while (at < end && set[bytes[at] as number] === 1) at++;
       if (at - from < min) return -1;
     }
     // As an expression would go back.
