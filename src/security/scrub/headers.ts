@@ -25,7 +25,11 @@ export interface PlaceRule {
 const PLACEHOLDER = /^["']?(?:[$<[{%(].*|\*+|x+|\.+|[A-Z]+(?:_[A-Z]+)+)["']?$/i;
 const POOR = /^(?:change(?:it|me)|pass(?:word)?|pwd|test|token|user(?:name)?|secret)$/i;
 
-const NO_PASSWORD = new RegExp(`${PLACEHOLDER.source}|${POOR.source}`, 'i');
+/** A user without a password, or with what is none. */
+const NO_PASSWORD = new RegExp(
+  `^[^:]*:(?:$|(?:${PLACEHOLDER.source.slice(1)})|(?:${POOR.source.slice(1)}))`,
+  'i',
+);
 
 /** Not of curl alone: they count only behind its name. */
 export const CURL_USER_OPTIONS: readonly string[] = ['-u', '--user'];
@@ -39,11 +43,9 @@ export function placeRules(): PlaceRule[] {
       lead: (_, at) => at + 3,
       secret: userInfoEnd,
       accepts: (secret) => {
-        const colon = secret.indexOf(':');
+        if (secret.includes(':')) return !NO_PASSWORD.test(secret);
         // A token in the place of the user's name, as git's hosts take them.
-        if (colon === -1) return secret.length >= 20 && isRandom(secret) && /[0-9]/.test(secret);
-        const password = secret.slice(colon + 1);
-        return password !== '' && !NO_PASSWORD.test(password);
+        return secret.length >= 20 && isRandom(secret) && /[0-9]/.test(secret);
       },
     },
     {

@@ -10,7 +10,7 @@ import { cardEnd, ibanEnd, UPPER } from './accounts.ts';
 import { findIPv4, findIPv6 } from './address.ts';
 import { skip, skipBack, table } from './assignment.ts';
 import { findEmail, MAX_BEFORE_AT } from './email.ts';
-import { DIGIT, digitsEnd, startsNumber } from './numbers.ts';
+import { DIGIT, digitsEnd, startsNumber, WORD } from './numbers.ts';
 import { candidateEnd, IN_NUMBER, isPhone, isPhoneAlone, MIN_DIGITS } from './phone.ts';
 import type { Cover, Sight } from './sight.ts';
 import { ssnEnd } from './ssn.ts';
@@ -73,7 +73,8 @@ function findNumbers(look: Look, start: number, end: number): void {
   }
   // Most numbers are short and stand by themselves.
   if (end - start < MIN_DIGITS && IN_NUMBER[bytes[end] ?? 0] === 0) return;
-  const before = bytes[start - 1];
+  const before = bytes[start - 1] ?? LINE_FEED;
+  if (WORD[before] === 1 || before === DOT) return;
   if (before === PLUS) findPhone(look, start - 1);
   else if (before !== OPENING || !findPhone(look, start - 1)) findPhone(look, start);
   if (!startsNumber(bytes, start)) return;
