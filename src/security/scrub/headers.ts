@@ -22,14 +22,12 @@ export interface PlaceRule {
 }
 
 /** What stands for a value that somebody fills in: `$TOKEN`, `${…}`, `<token>`, `[PASSWORD]`, `{{…}}`, `***`, `xxx`. */
-const PLACEHOLDER = /^["']?(?:[$<[{%(].*|\*+|x+|\.+|[A-Z]+(?:_[A-Z]+)+)["']?$/i;
-const POOR = /^(?:change(?:it|me)|pass(?:word)?|pwd|test|token|user(?:name)?|secret)$/i;
-
+const FILLED_IN = String.raw`["']?(?:[$<[{%(].*|\*+|x+|\.+|[A-Z]+(?:_[A-Z]+)+)["']?$`;
+const PLACEHOLDER = new RegExp(`^${FILLED_IN}`, 'i');
+const POOR = '(?:change(?:it|me)|pass(?:word)?|pwd|test|token|user(?:name)?|secret)$';
+const POOR_PASSWORD = new RegExp(`^${POOR}`, 'i');
 /** A user without a password, or with what is none. */
-const NO_PASSWORD = new RegExp(
-  `^[^:]*:(?:$|(?:${PLACEHOLDER.source.slice(1)})|(?:${POOR.source.slice(1)}))`,
-  'i',
-);
+const USER_ALONE = new RegExp(`^[^:]*:(?:$|${FILLED_IN}|${POOR})`, 'i');
 
 /** Not of curl alone: they count only behind its name. */
 export const CURL_USER_OPTIONS: readonly string[] = ['-u', '--user'];
@@ -43,7 +41,7 @@ export function placeRules(): PlaceRule[] {
       lead: (_, at) => at + 3,
       secret: userInfoEnd,
       accepts: (secret) => {
-        if (secret.includes(':')) return !NO_PASSWORD.test(secret);
+        if (secret.includes(':')) return !USER_ALONE.test(secret);
         // A token in the place of the user's name, as git's hosts take them.
         return secret.length >= 20 && isRandom(secret) && /[0-9]/.test(secret);
       },
@@ -84,7 +82,9 @@ export function placeRules(): PlaceRule[] {
         ];
         // `-u "{id}":"{password}"` has braces around what is no name.
         const filledIn = /^\{.*\d.*\}$/.test(password);
-        return !POOR.test(password) && (filledIn || !PLACEHOLDER.test(password)) && !/^[<[]/.test(user);
+        return (
+          !POOR_PASSWORD.test(password) && (filledIn || !PLACEHOLDER.test(password)) && !/^[<[]/.test(user)
+        );
       },
     },
     {
