@@ -2,7 +2,8 @@ import type { Context } from '../context.ts';
 import { AxError } from '../errors.ts';
 import { safeJson, visible } from '../output/escape.ts';
 import { table } from '../output/table.ts';
-import { openReceipt } from '../runtime/receipt.ts';
+import { type OpenedReceipt, openReceipt } from '../runtime/receipt.ts';
+import { chooseReceipt, readSealedReceipts } from '../runtime/sealed-file.ts';
 import { formatDuration } from '../security/duration.ts';
 import { isUlidPrefix } from '../security/ulid.ts';
 import { appendAudit } from '../store/audit.ts';
@@ -12,6 +13,7 @@ import { findReceipt, listReceipts, type StoredReceipt } from '../store/receipts
 import { findRun, type OutcomeName } from '../store/runs.ts';
 import { readKeyring, unlockKeyring } from './keys-access.ts';
 import { parseMoment } from './moment.ts';
+import { readNamedFile } from './named-file.ts';
 import { type GlobalOptions, openSession, type Session, withExistingStore, withStore } from './session.ts';
 
 export interface ListOptions extends GlobalOptions {
@@ -121,24 +123,46 @@ export async function showCommand(context: Context, id: string, options: GlobalO
   return 0;
 }
 
-/** `ax receipts decrypt <id>`: the in-toto Statement; `--raw` the DSSE envelope around it. */
+export interface DecryptOptions extends GlobalOptions {
+  readonly raw?: boolean;
+  readonly file?: string;
+}
+
+/** `ax receipts decrypt [id]`, of the store or of a file: the in-toto Statement; `--raw` the DSSE envelope around it. */
 export async function decryptCommand(
   context: Context,
-  id: string,
-  options: GlobalOptions & { raw?: boolean },
+  id: string | undefined,
+  options: DecryptOptions,
 ): Promise<number> {
   const session = await openSession(context, options);
   await unlockKeyring(session);
-  const opened = await withStore(session, (database) => {
-    const receipt = findReceipt(database, id.toUpperCase());
-    const identities = openingIdentities(context, readKeyring(session));
-    const found = openReceipt(receipt, identities);
-    recordRead(session, database, receipt, 'decrypt');
-    return found;
-  });
+  const opened = await openOne(session, id, options.file);
   const text = options.raw === true ? opened.envelopeText.trimEnd() : safeJson(opened.statement, 2);
   context.stdout.write(`${text}\n`);
   return 0;
+}
+
+async function openOne(
+  session: Session,
+  id: string | undefined,
+  file: string | undefined,
+): Promise<OpenedReceipt> {
+  const { context } = session;
+  if (file !== undefined) {
+    const receipts = readSealedReceipts(readNamedFile(context, file), file);
+    return openReceipt(chooseReceipt(receipts, id, file), openingIdentities(context, readKeyring(session)));
+  }
+  if (id === undefined) {
+    throw new AxError('USAGE', 'ax receipts decrypt takes the id of a receipt, or --file', {
+      hint: 'ax receipts list',
+    });
+  }
+  return withStore(session, (database) => {
+    const receipt = findReceipt(database, id.toUpperCase());
+    const opened = openReceipt(receipt, openingIdentities(context, readKeyring(session)));
+    recordRead(session, database, receipt, 'decrypt');
+    return opened;
+  });
 }
 
 /** Reading evidence leaves evidence. */

@@ -57,12 +57,22 @@ export function addReceipts({ add, group, context }: Tree): void {
     {
       name: 'decrypt',
       summary: 'decrypt a receipt and print its statement',
-      description: 'Print the in-toto Statement, or with --raw the signed DSSE envelope around it.',
-      arguments: [receiptId],
-      options: [new Option('--raw', 'print the DSSE envelope')],
-      examples: ['ax receipts decrypt 01JDZ8', 'ax receipts decrypt 01JDZ8 --raw > receipt.dsse.json'],
+      description:
+        'Print the in-toto Statement, or with --raw the signed DSSE envelope around it: of a receipt in the store, or ' +
+        'of one in a file that ax receipts export --format jwe wrote. That needs no store, only the key; an id says ' +
+        'which, where the file has several. Who signed it is what ax receipts verify tells, of a store.',
+      arguments: [['[id]', receiptId[1]]],
+      options: [
+        new Option('--raw', 'print the DSSE envelope'),
+        new Option('-f, --file <file>', 'a file of sealed receipts, in the place of the store'),
+      ],
+      examples: [
+        'ax receipts decrypt 01JDZ8',
+        'ax receipts decrypt 01JDZ8 --raw > receipt.dsse.json',
+        'ax receipts decrypt --file receipts.jwe',
+      ],
     },
-    async (id: string, options: object) =>
+    async (id: string | undefined, options: object) =>
       (await import('../commands/receipts.ts')).decryptCommand(context, id, options),
   );
   add(

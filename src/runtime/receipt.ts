@@ -113,13 +113,16 @@ export interface OpenedReceipt {
   readonly [opened]: true;
 }
 
+/** A receipt and what it is bound to, wherever it is kept. */
+export type SealedReceipt = Pick<StoredReceipt, 'id' | 'runId' | 'jwe'>;
+
 /**
  * Decrypts a receipt.
  *
  * @throws KEY_UNKNOWN when no identity here can open it
  * @throws RECEIPT_TAMPERED when anything under the seal, or the row that it is bound to, was changed
  */
-export function openReceipt(receipt: StoredReceipt, identities: readonly Identity[]): OpenedReceipt {
+export function openReceipt(receipt: SealedReceipt, identities: readonly Identity[]): OpenedReceipt {
   const plaintext = open(receipt.jwe, {
     keys: identities,
     expectedHeader: sealedHeader(receipt.id, receipt.runId),

@@ -65,6 +65,55 @@ test('a machine with public keys alone writes a receipt that it cannot read and 
   expect(outcomeIn(read)).toBe('completed');
 });
 
+test('a file of sealed receipts is decrypted where the key is, without a store', async () => {
+  const rig = await createRig();
+  await rig.sign('hello: { run: [echo, hello] }');
+  const { ax } = await reader(rig);
+  const writer = await machine(rig, 'writer');
+  await writer.ax('keys', 'import', 'reader.jwk');
+  for (const _ of [1, 2]) expect((await writer.ax('run', 'hello')).exitCode).toBe(0);
+  rig.write('all.jwe', (await writer.ax('receipts', 'export', '--all', '--format', 'jwe')).stdout);
+  const [first, second] = lines(rig.read('all.jwe')) as [string, string];
+  rig.write('one.jwe', `${first}\n`);
+  rig.write('mixed.jwe', JSON.stringify({ ...JSON.parse(first), protected: JSON.parse(second).protected }));
+  rig.write('page.jwe', JSON.stringify({ payload: 'aGVsbG8=' }));
+  rig.write('text.jwe', 'hello');
+  rig.write('empty.jwe', '');
+  const { id, runId } = await receiptOf(writer);
+  const elsewhere = ['--store', join(rig.base, 'none')];
+
+  const one = await ax('receipts', 'decrypt', '--file', 'one.jwe', ...elsewhere);
+  expect(one).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(outcomeIn(one)).toBe('completed');
+  for (const name of [id, id.slice(0, 20).toLowerCase() + id.slice(20), runId]) {
+    const named = await ax('receipts', 'decrypt', name, '--file', 'all.jwe', ...elsewhere);
+    expect([name, named.exitCode]).toEqual([name, 0]);
+    expect(JSON.parse(named.stdout).predicate.receiptId).toBe(id);
+  }
+  const raw = await ax('receipts', 'decrypt', '--file', 'one.jwe', '--raw', ...elsewhere);
+  expect(JSON.parse(raw.stdout).payloadType).toBe('application/vnd.in-toto+json');
+
+  const refused: [string, number, string, string[]][] = [
+    ['ID_AMBIGUOUS', 64, 'all.jwe has more than one receipt', ['--file', 'all.jwe']],
+    ['RECEIPT_UNKNOWN', 66, 'no receipt "01ZZ" in all.jwe', ['01ZZ', '--file', 'all.jwe']],
+    ['RECEIPT_UNKNOWN', 66, 'no receipt in empty.jwe', ['--file', 'empty.jwe']],
+    ['RECEIPT_TAMPERED', 76, '', ['--file', 'mixed.jwe']],
+    ['RECEIPT_TAMPERED', 76, '', ['--file', 'page.jwe']],
+    ['JSON_MALFORMED', 65, 'text.jwe:1', ['--file', 'text.jwe']],
+    ['IO', 74, 'none.jwe', ['--file', 'none.jwe']],
+    ['USAGE', 64, 'takes the id of a receipt, or --file', []],
+  ];
+  for (const [code, exitCode, message, args] of refused) {
+    const ran = await ax('receipts', 'decrypt', ...args, ...elsewhere);
+    expect([args, ran.exitCode, ran.stdout]).toEqual([args, exitCode, '']);
+    expect(ran.stderr).toContain(`ax: error[${code}]: `);
+    expect(ran.stderr).toContain(message);
+  }
+  const unread = await writer.ax('receipts', 'decrypt', '--file', 'one.jwe');
+  expect(unread).toMatchObject({ exitCode: 66, stdout: '' });
+  expect(unread.stderr).toContain('KEY_UNKNOWN');
+});
+
 test('what the reader prints is a value of AX_RECIPIENTS too', async () => {
   const rig = await createRig();
   await rig.sign('hello: { run: [echo, hello] }');
