@@ -1,6 +1,6 @@
 /** Sealed receipts outside of a store: what `ax receipts export --format jwe` writes, one a line. */
-import { AxError } from '../errors.ts';
-import { decodeUtf8, parseJson } from '../security/json.ts';
+import { AxError, isAxError } from '../errors.ts';
+import { decodeUtf8, type JsonValue, parseJson } from '../security/json.ts';
 import { isObject } from '../security/json-shape.ts';
 import type { Jwe } from '../security/jwe.ts';
 import { parseHeader, parseJwe } from '../security/jwe-parse.ts';
@@ -19,22 +19,31 @@ export function readSealedReceipts(bytes: Uint8Array, source: string): SealedRec
     .split('\n')
     .map((text, index) => ({ text, where: `${source}:${index + 1}` }))
     .filter(({ text }) => text.trim() !== '')
-    .map(({ text, where }) => {
-      const jwe = parseJson(text, where);
-      const header = parseHeader(parseJwe(jwe).header);
-      const { receiptId, runId } = isObject(header) ? header : {};
-      if (
-        typeof receiptId !== 'string' ||
-        typeof runId !== 'string' ||
-        !isUlid(receiptId) ||
-        !isUlid(runId)
-      ) {
-        throw new AxError('RECEIPT_TAMPERED', `${where}: the header of its JWE is not that of a receipt`, {
-          hint: 'ax receipts export --format jwe makes such a file',
-        });
-      }
-      return { id: receiptId, runId, jwe: jwe as Jwe };
-    });
+    .map(({ text, where }) => readSealed(parseJson(text, where), where));
+}
+
+function readSealed(jwe: JsonValue, where: string): SealedReceipt {
+  const { receiptId, runId } = headerOf(jwe, where);
+  if (typeof receiptId !== 'string' || typeof runId !== 'string' || !isUlid(receiptId) || !isUlid(runId)) {
+    throw notSealed(where, 'the header of its JWE names no receipt');
+  }
+  return { id: receiptId, runId, jwe: jwe as Jwe };
+}
+
+function headerOf(jwe: JsonValue, where: string): { readonly [name: string]: unknown } {
+  try {
+    const header = parseHeader(parseJwe(jwe).header);
+    return isObject(header) ? header : {};
+  } catch (error) {
+    if (!isAxError(error, 'RECEIPT_TAMPERED')) throw error;
+    throw notSealed(where, error.message, error);
+  }
+}
+
+const MADE_BY = 'such a file is made by: ax receipts export --format jwe';
+
+function notSealed(where: string, problem: string, cause?: unknown): AxError {
+  return new AxError('RECEIPT_TAMPERED', `${where}: ${problem}`, { hint: MADE_BY, cause });
 }
 
 /**
@@ -56,7 +65,7 @@ export function chooseReceipt(
   if (last === undefined) {
     const what = typed === undefined ? 'no receipt' : `no receipt "${typed.slice(0, 80)}"`;
     throw new AxError('RECEIPT_UNKNOWN', `${what} in ${source}`, {
-      hint: 'ax receipts export --format jwe makes such a file',
+      hint: MADE_BY,
     });
   }
   const isOne = found.every(({ id }) => id === last.id);

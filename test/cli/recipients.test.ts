@@ -77,6 +77,7 @@ test('a file of sealed receipts is decrypted where the key is, without a store',
   rig.write('one.jwe', `${first}\n`);
   rig.write('mixed.jwe', JSON.stringify({ ...JSON.parse(first), protected: JSON.parse(second).protected }));
   rig.write('page.jwe', JSON.stringify({ payload: 'aGVsbG8=' }));
+  rig.write('headless.jwe', JSON.stringify({ ...JSON.parse(first), protected: 'e30' }));
   rig.write('text.jwe', 'hello');
   rig.write('empty.jwe', '');
   const { id, runId } = await receiptOf(writer);
@@ -98,7 +99,13 @@ test('a file of sealed receipts is decrypted where the key is, without a store',
     ['RECEIPT_UNKNOWN', 66, 'no receipt "01ZZ" in all.jwe', ['01ZZ', '--file', 'all.jwe']],
     ['RECEIPT_UNKNOWN', 66, 'no receipt in empty.jwe', ['--file', 'empty.jwe']],
     ['RECEIPT_TAMPERED', 76, '', ['--file', 'mixed.jwe']],
-    ['RECEIPT_TAMPERED', 76, '', ['--file', 'page.jwe']],
+    ['RECEIPT_TAMPERED', 76, 'page.jwe:1', ['--file', 'page.jwe']],
+    [
+      'RECEIPT_TAMPERED',
+      76,
+      'headless.jwe:1: the header of its JWE names no receipt',
+      ['--file', 'headless.jwe'],
+    ],
     ['JSON_MALFORMED', 65, 'text.jwe:1', ['--file', 'text.jwe']],
     ['IO', 74, 'none.jwe', ['--file', 'none.jwe']],
     ['USAGE', 64, 'takes the id of a receipt, or --file', []],

@@ -97,6 +97,11 @@ describe('what is masked', () => {
 });
 
 describe('streams', () => {
+  test('more occurrences in one chunk than are collected at once are all masked', () => {
+    const masked = maskInPieces([{ name: 'PIN', value: '4711' }], Buffer.from('4711 '.repeat(5000)), []);
+    expect(masked).toBe('[secret:PIN] '.repeat(5000));
+  });
+
   // Few letters and short values: nearly every input has overlapping, nested and half-finished occurrences.
   const letters = fc.constantFrom('a', 'b', ' ');
   const secretsOf = (value: fc.Arbitrary<string>) =>

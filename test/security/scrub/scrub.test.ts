@@ -58,6 +58,12 @@ describe('a declared secret', () => {
 });
 
 describe('what is recognised', () => {
+  test('more keywords in one text than are collected at once', () => {
+    const line = 'password=a1b2c3d4 https://me:s3cr3tpw@host\n';
+    const out = 'password=[credential:assigned] https://[credential:url-userinfo]@host\n';
+    expect(scrub(line.repeat(3000))).toBe(out.repeat(3000));
+  });
+
   test.each<[string, string, string]>([
     ['a token by its prefix', `got ${GITHUB}!`, 'got [credential:github-token]!'],
     ['a cloud key', `id ${AWS} used`, 'id [credential:aws-key] used'],
